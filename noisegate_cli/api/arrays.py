@@ -3,7 +3,7 @@
 # Otherwise `help(gate)` expands ArrayLike over several lines.
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.api.array_input import prepare_samples, read_sample_rate
+from noisegate_cli.api.array_input import prepare_other, prepare_samples, read_sample_rate
 from noisegate_cli.api.array_results import ArrayGateResult, ArrayLevelReport
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.inputs import choose_settings
@@ -24,6 +24,7 @@ from noisegate_cli.api.noise_input import (
 )
 from noisegate_cli.api.progress import Progress, open_progress, report_progress
 from noisegate_cli.api.sources import ArraySource
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.noise_profile import NoiseProfiles
 from noisegate_cli.gating.segments import Segments
@@ -46,8 +47,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -66,8 +67,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -86,8 +87,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -105,8 +106,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -207,10 +208,10 @@ def gate(
     source = ArraySource(samples, sample_rate)
     noises = _measure_noise(y_noise, settings, sample_rate, axis)
     forced = build_forced(segments, keep, cut)
-    others = _prepare_other_tracks(source, against, settings, axis) if len(against) else None
+    others = _prepare_other_tracks(source, against, settings, axis)
     key_source = None
     if key is not None:
-        key_source = ArraySource(_prepare_other(key, settings, axis), sample_rate, "key")
+        key_source = ArraySource(prepare_other("key", key, settings, axis), sample_rate, "key")
     with ExitStack() as stack, open_progress(progress, "gate") as report:
         decision, second_pass = decide(
             source, settings, report, noises=noises, forced=forced, others=others, key=key_source
@@ -243,8 +244,8 @@ def segments(
     settings: GateSettings | None = None,
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     axis: int = 0,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
@@ -335,19 +336,24 @@ def _measure_noise(
 
 def _prepare_other_tracks(
     source: ArraySource, against: Sequence[ArrayLike], settings: GateSettings, axis: int
-) -> OtherTracks:
+) -> OtherTracks | None:
+    """Return the other tracks; None without any."""
+    if (
+        isinstance(against, str)
+        or not isinstance(against, Collection)
+        or getattr(against, "ndim", 0) == 1
+    ):
+        raise SettingsError("against= is not a list of arrays: give against=[other]")
+    if not len(against):
+        return None
     from noisegate_cli.api.other_tracks import OtherTracks
 
+    named = {f"against[{index}]": y for index, y in enumerate(against)}
     tracks = [
-        ArraySource(_prepare_other(y, settings, axis), source.sample_rate, f"against[{index}]")
-        for index, y in enumerate(against)
+        ArraySource(prepare_other(name, y, settings, axis), source.sample_rate, name)
+        for name, y in named.items()
     ]
     return OtherTracks(tracks, settings, source.sample_rate, source.channels)
-
-
-def _prepare_other(y: ArrayLike, settings: GateSettings, axis: int) -> Samples:
-    """Return the samples of another recording, which may have fewer dimensions."""
-    return prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0)
 
 
 def _describe_key(key: KeySource) -> KeyTrack:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -40,10 +41,15 @@ class Excerpt:
     def __post_init__(self) -> None:
         if self.start is None and self.duration is None:
             raise SettingsError("an excerpt needs a start, a duration, or both")
+        for name in ("start", "duration"):
+            value = getattr(self, name)
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
+            if value is not None and not is_number:
+                raise SettingsError(f"{name} {value!r} must be a number of seconds")
         if self.start is not None and not 0 <= self.start < math.inf:
-            raise SettingsError(f"start {self.start:g} must be 0 s or more")
+            raise SettingsError(f"start {float(self.start):g} must be 0 s or more")
         if self.duration is not None and not 0 < self.duration < math.inf:
-            raise SettingsError(f"duration {self.duration:g} must be more than 0 s")
+            raise SettingsError(f"duration {float(self.duration):g} must be more than 0 s")
 
 
 class SampleSpan(NamedTuple):

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
+from noisegate_cli.api.arguments import check_path, check_paths, check_tracks, check_type
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.api.gate_task import GateTask
@@ -60,8 +61,8 @@ def gate_file(
     labels: str | Path | None = None,
     comparison: str | Path | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     key: str | Path | None = None,
     excerpt: Excerpt | None = None,
     plot: str | Path | None = None,
@@ -168,6 +169,15 @@ def gate_file(
     ('FLAC', 11.0)
     """
     check_no_output_options(changes)
+    check_path("path", path)
+    check_paths(output=output, residue=residue, labels=labels, comparison=comparison)
+    check_paths(key=key, plot=plot)
+    check_tracks(against)
+    check_type("options", options, OutputOptions, "OutputOptions(...)")
+    if excerpt is not None:
+        from noisegate_cli.api.excerpts import Excerpt
+
+        check_type("excerpt", excerpt, Excerpt, "Excerpt(start=60, duration=10)")
     options = options or OutputOptions()
     task = GateTask(
         path,

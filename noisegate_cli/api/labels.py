@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from noisegate_cli.api.arguments import check_path
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.gating.forced import ForcedStretches, Spans, to_spans
@@ -130,7 +131,16 @@ def write_labels(
     '0.488000\t1.016000\topen\n'
     """
     from noisegate_cli.files.labels.label_file import open_label_writer
+    from noisegate_cli.gating.gate import GateReport
 
+    check_path("path", path)
+    if recording != "":
+        check_path("recording", recording)
+    if not isinstance(report, GateReport | Segments):
+        raise SettingsError(
+            f"report= of type {type(report).__name__} is not the result of a gate: give "
+            "gate(..., return_result=True), or the segments of a result"
+        )
     source = getattr(report, "source", None)  # of a GateResult
     frame_rate = source.frame_rate if source else None
     channels = len(_get_segments(report)[0].runs)

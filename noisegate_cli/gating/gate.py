@@ -21,6 +21,7 @@ from noisegate_cli.gating.report import Report
 from noisegate_cli.gating.segments import OpenRunCollector, Segments, count_statistics, crop_runs
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, select_channels
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +87,10 @@ class GateReport(Report):
     def offset_s(self) -> float:
         """Time of the first sample in seconds from the start of the recording."""
         return 0.0
+
+    def __repr__(self) -> str:
+        names = ("threshold", "statistics.closed_share", "statistics.openings", "cutoffs.count")
+        return format_repr(self, *names)
 
 
 class Gate(BlockProcessor[Samples, Gated]):

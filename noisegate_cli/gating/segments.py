@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import SupportsIndex, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.frames.window import hann_window
@@ -25,7 +26,8 @@ END_MARGIN_HOPS = 1 / 4
 class Segments:
     """Open segments of a gate, in samples and in seconds.
 
-    A loop over the segments yields the start and the end of each segment in seconds.
+    It is a sequence of the start and the end of each segment in seconds. numpy and pandas convert
+    it to an array or a table shaped (n, 2).
 
     Frame *k* covers the samples from *k·H* to *(k + 1)·H*, where *H* is the hop length, as in
     `librosa.effects.split`. The hold is part of a segment; the lookahead and the fades are not. If
@@ -139,6 +141,22 @@ class Segments:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> tuple[float, float]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[float, float]]: ...
+
+    def __getitem__(
+        self, index: SupportsIndex | slice
+    ) -> tuple[float, float] | list[tuple[float, float]]:
+        return list(self)[index]
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[np.float64]:
+        return np.array(self.seconds, dtype, copy=copy)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Segments):
