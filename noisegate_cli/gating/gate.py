@@ -21,6 +21,7 @@ from noisegate_cli.gating.report import Report
 from noisegate_cli.gating.segments import OpenRunCollector, Segments, count_statistics, crop_runs
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, select_channels
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,9 +60,9 @@ class GateReport(Report):
     statistics : GateStatistics
         How much of the time the gate was closed, and how often it opened.
     segments : Segments
-        Stretches in which the gate was open.
+        Segments in which the gate was open.
     forced : ForcedStretches
-        Stretches in which the caller opened or closed the gate.
+        Segments in which the caller opened or closed the gate.
     cutoffs : CutoffReport
         Sounds whose attack or decay the gate has cut, apart from bleed.
     active_channels : tuple of int or None
@@ -86,6 +87,10 @@ class GateReport(Report):
     def offset_s(self) -> float:
         """Time of the first sample in seconds from the start of the recording."""
         return 0.0
+
+    def __repr__(self) -> str:
+        names = ("threshold", "statistics.closed_share", "statistics.openings", "cutoffs.count")
+        return format_repr(self, *names)
 
 
 class Gate(BlockProcessor[Samples, Gated]):
@@ -243,7 +248,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         )
 
     def _collect_segments(self) -> Segments:
-        """Return the open stretches within the reported span."""
+        """Return the open segments within the reported span."""
         hop, (start, end) = self._timing.hop_length, self._span
         length = max(0, int(min(end, self._length)) - start)
         runs, frames = self._runs.runs, self._runs.frames
