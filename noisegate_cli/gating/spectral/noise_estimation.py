@@ -61,13 +61,21 @@ floor."""
 
 def compute_gate_powers(spectra: Sequence[Spectra], linked: bool) -> BinPowers:
     """Return |X|² of each gate, shaped (frames, gates, bins); linked channels are averaged."""
+    return combine_channels([compute_bin_powers(x) for x in spectra], linked)
+
+
+def combine_channels(powers: Sequence[BinPowers], linked: bool) -> BinPowers:
+    """Return the |X|² of each gate, shaped (frames, gates, bins), from those of the channels.
+
+    Linked channels are averaged; the powers of the first one are overwritten.
+    """
     if not linked:
-        return np.stack([compute_bin_powers(x) for x in spectra], axis=1)
-    total = compute_bin_powers(spectra[0])
-    for x in spectra[1:]:
-        total += compute_bin_powers(x)
-    if len(spectra) > 1:
-        total /= np.float32(len(spectra))
+        return np.stack(powers, axis=1)
+    total = powers[0]
+    for channel in powers[1:]:
+        total += channel
+    if len(powers) > 1:
+        total /= np.float32(len(powers))
     return total[:, None]
 
 

@@ -69,7 +69,7 @@ from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 from noisegate_cli.gating.spectral.bleed_spectra import BleedSpectra
 from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
 from noisegate_cli.gating.spectral.harmonics import HarmonicRegenerator
-from noisegate_cli.gating.spectral.noise_estimation import compute_gate_powers
+from noisegate_cli.gating.spectral.noise_estimation import combine_channels
 from noisegate_cli.gating.spectral.noise_frames import create_noise_guard, noise_guard_frames
 from noisegate_cli.gating.spectral.sample_conversion import (
     PlanarSamples,
@@ -245,9 +245,8 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
                 transform.compute_spectra(x[start:], length, out=out[chunk])
                 for x, out in zip(planar, spectra, strict=True)
             ]
-            bin_powers = compute_gate_powers(parts, self._linked)
-            for i in range(gates):
-                powers[i, chunk] = self._grouping.mean(bin_powers[:, i])
+            channel_powers = [self._grouping.mean_power(part) for part in parts]
+            powers[:, chunk] = combine_channels(channel_powers, self._linked).swapaxes(0, 1)
         return _Batch(planar, spectra, powers)
 
     def _has_mask(self, frames: int) -> bool:
