@@ -47,7 +47,8 @@ def relabel(
     """Return a model whose distributions are fitted again.
 
     Events become noise, and voices that noise nearly hides become signal. The model is returned as
-    it is if no label changes, or if a class has too few frames.
+    it is if no label changes, or if a class has too few frames. The scores of its frames are those
+    of the last fit, without `term`.
 
     Parameters
     ----------
@@ -76,7 +77,8 @@ def relabel(
     signal, noise = fit_distributions(frames.levels, is_signal, is_noise)
     score = smooth_ratio(signal, noise, frames.levels, extractor)
     offset = compute_offset(score, extractor, frames.is_edited)
-    return replace(model, signal=signal, noise=noise, offset=offset)
+    frames = frames._replace(scores=score + offset)
+    return replace(model, signal=signal, noise=noise, offset=offset, learned=frames)
 
 
 def _remove_events(
