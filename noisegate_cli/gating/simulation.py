@@ -88,7 +88,7 @@ class GateSimulator:
     ) -> "Iterator[Trial]":
         """Simulate the gate at every whole decibel between the lowest and the highest level.
 
-        `automatic` is the automatic gate, with which the results are compared. `is_own` tells which
+        `automatic` is the automatic gate, with which the results are compared. `is_own` marks which
         frames are not bleed; in the others, the gate is closed. `bleed_scores` are their scores.
         """
         levels = automatic.levels
@@ -108,7 +108,7 @@ class GateSimulator:
     ) -> "Trial":
         """Return the figures of a gate with a threshold, compared with the automatic gate.
 
-        Bleed counts as silence for the cut-offs: `is_own` tells which frames are not bleed.
+        Bleed counts as silence for the cut-offs: `is_own` marks which frames are not bleed.
         """
         from noisegate_cli.gating.trials import Trial
 

@@ -101,7 +101,7 @@ class ControlPanel {
   }
 }
 
-/** Buttons that play each moment, and answer it. */
+/** Buttons that play each moment and mark it as kept or cut. */
 class MomentList {
   constructor(page) {
     this.page = page;

@@ -204,7 +204,7 @@ class Picture {
     }
   }
 
-  /** Shade the closed parts; the darker, the more of a pixel is turned down. */
+  /** Shade the closed parts: the darker a pixel, the more of it is attenuated. */
   drawClosed({ gainSums, settings }) {
     const { context, colors, data, lanes, width } = this;
     const framesPerS = data.sample_rate / data.hop_length;

@@ -1,4 +1,4 @@
-"""The page in a real browser: what a person sees, hears, drags, types and takes along."""
+"""The page in a real browser: what the user sees, hears, drags, types and saves."""
 
 import json
 import shlex
@@ -269,7 +269,7 @@ def test_saved_labels_are_the_open_segments(opened, recording, tmp_path):
     assert {text for *_, text in rows} == {"open"}
 
 
-def test_an_unsure_moment_is_played_and_answered_by_keyboard(playing):
+def test_an_uncertain_moment_is_played_and_answered_by_keyboard(playing):
     moments = playing.evaluate("ngate.page.data.moments")
     assert {moment["kind"] for moment in moments[:3]} <= {"sound", "pause"}
     playing.evaluate("document.querySelector('#moments .go').focus()")
@@ -334,7 +334,7 @@ def test_a_screen_reader_gets_the_name_the_state_and_the_news(chromium, speech_p
     spoken = "[...document.querySelectorAll('[aria-live=polite]')].map((e) => e.textContent)"
     chromium.wait_until(f"{spoken}[0].startsWith('Closed ')")
     live = chromium.evaluate(spoken)
-    assert live[1] == "The gate uses the threshold now."
+    assert live[1] == "The gate now uses the threshold."
 
 
 def contrast(one, other):
