@@ -58,6 +58,13 @@ function listenToControls(page) {
     page.picture.applyScheme();
     page.draw();
   });
+  for (const event of ["beforeprint", "afterprint"]) {
+    addEventListener(event, () => {
+      document.documentElement.classList.toggle("printed", event === "beforeprint");
+      page.picture.applyScheme();
+      page.drawPictures();
+    });
+  }
 }
 
 function createKeys() {

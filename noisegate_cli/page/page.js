@@ -98,14 +98,18 @@ class Page {
 
   // Showing
 
+  drawPictures() {
+    this.picture.draw(this.state);
+    drawOverview($("overview"), this.data, this.state, this.picture.colors);
+  }
+
   draw() {
     if (this.isDrawing) return;
     this.isDrawing = true;
     requestAnimationFrame(() => {
       this.isDrawing = false;
       this.state.position = this.player.position;
-      this.picture.draw(this.state);
-      drawOverview($("overview"), this.data, this.state, this.picture.colors);
+      this.drawPictures();
       this.showPosition();
       if (this.player.isPlaying) {
         this.followPosition();

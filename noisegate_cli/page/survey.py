@@ -38,6 +38,7 @@ from noisegate_cli.gating.timing import Timing
 from noisegate_cli.page.coded_values import CodedValues, split_frames
 from noisegate_cli.page.codes import (
     MAX_SCORE_CODE,
+    MIN_LOUDEST_DB,
     decode_levels_db,
     decode_scores,
     encode_levels,
@@ -247,7 +248,7 @@ class _TrackCollector:
 
     def _encode_spectrogram(self) -> tuple[NDArray[np.uint8], float]:
         """Return the shades of the spectrogram, and the level of the darkest one in dB."""
-        loudest_db = max(float(c.max(initial=-np.inf)) for c in self._columns.chunks())
+        loudest_db = max(float(c.max(initial=MIN_LOUDEST_DB)) for c in self._columns.chunks())
         shades = [encode_spectrogram(c, loudest_db) for c in self._columns.drain()]
         return np.concatenate(shades), loudest_db
 

@@ -188,6 +188,12 @@ def test_a_short_or_silent_recording_has_a_page(write_page, write, samples):
     assert len(data["sounds"]) == (samples > 0)
 
 
+def test_the_spectrogram_of_silence_has_the_shade_of_silence(write_page, write):
+    data = json.loads(read_page(write_page(write(np.zeros(16000)))).data)
+    for packed in (data["spectrogram"], *data["details"]):
+        assert set(zlib.decompress(base64.b64decode(packed))) <= {0}
+
+
 def test_the_command_of_the_page_keeps_the_other_options(write_page, write):
     source = write(loud_and_quiet(), "two words.wav")
     options = ["--key=250-3000", "--listen=all", "--track=1"]
