@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from noisegate_cli.files.labels.track import Envelope, LabelTrack, Stretch
-    from noisegate_cli.gating.cutoffs import Cutoff
-    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.cutoff_report import Cutoff
+    from noisegate_cli.gating.gate_report import GateReport
 
 UNNAMED = "recording"
 """Name of a recording from standard input or an array."""

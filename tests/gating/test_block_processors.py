@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import noisegate_cli.gating
 import noisegate_cli.plots
 from noisegate_cli import GateSettings
-from noisegate_cli.gating.alignment import Alignment, AlignmentProbe
+from noisegate_cli.gating.alignment import Alignment
+from noisegate_cli.gating.alignment_probe import AlignmentProbe
 from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.bleed.exclusion import BleedExclusion, BleedScorer, OtherChannels
 from noisegate_cli.gating.bleed.filter import BleedFilter
