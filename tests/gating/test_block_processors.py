@@ -49,6 +49,7 @@ from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.levels import FrameRmsMeter
 from noisegate_cli.gating.frames.peaks import PeakMeter
 from noisegate_cli.gating.frames.running_mean import RunningMean
+from noisegate_cli.gating.frames.sample_meter import SampleMeter
 from noisegate_cli.gating.frames.spectrogram import SpectrogramMeter
 from noisegate_cli.gating.frames.stft import InverseStft, Stft
 from noisegate_cli.gating.gain.envelope import Envelope
@@ -300,6 +301,9 @@ CASES = {
         [RNG.exponential(1e-6, (200, EXTRACTOR.bands)).astype(np.float32)],
     ),
     DensityBatches: Case(lambda: DensityBatches(EXTRACTOR), [PCM]),
+    SampleMeter: Case(
+        lambda: SampleMeter(2), [PCM], lambda meter: [meter.peak_db, meter.dc_offset_db]
+    ),
     AlignmentProbe: Case(
         lambda: AlignmentProbe(RATE, margin_windows=1),
         [np.tile(PCM, (12, 1))],
