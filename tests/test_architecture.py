@@ -30,15 +30,15 @@ def imported_modules(path):
             yield node.module
 
 
-GROUND = ("errors", "json_values", "samples", "text", "memory")
-LAYERS = ["ground", "files", "gating", "plots", "api", "page", "batch", "terminal"]
+BASE = ("errors", "json_values", "samples", "text", "memory")
+LAYERS = ["base", "files", "gating", "plots", "api", "page", "batch", "terminal"]
 
 
 def layer(module):
     """Return the layer of the package that a module belongs to."""
     part = [*module.split("."), "__init__"][1]
-    if part in GROUND or module == "noisegate_cli":
-        return "ground"
+    if part in BASE or module == "noisegate_cli":
+        return "base"
     return part
 
 

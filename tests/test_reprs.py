@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 import pytest
 
-from noisegate_cli import GateSettings, analyze_file, gate_file
+from noisegate_cli import GateReport, GateSettings, GateStream, analyze_file, gate_file
 from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.files.audio_info import AudioInfo
@@ -47,8 +47,13 @@ def results(tmp_path_factory):
         analyzer = Analyzer(settings, 16000)
         analyzer.process(np.tile(loud_and_quiet(), 4)[:, None], last=True)
         decisions.append(analyzer.decide())
-    file_results = gate_file(SPEECH, output, spectral), analyze_file(SPEECH, spectral)
-    return {type(result): result for result in iterate_results((*file_results, *decisions))}
+    stream = GateStream(GateSettings(threshold=0.01), 16000)
+    stream.process(loud_and_quiet())
+    results = (
+        *(gate_file(SPEECH, output, spectral), analyze_file(SPEECH, spectral), stream.report),
+        *decisions,
+    )
+    return {type(result): result for result in iterate_results(results)} | {GateStream: stream}
 
 
 @pytest.mark.parametrize(
@@ -58,8 +63,10 @@ def results(tmp_path_factory):
         AnalysisReport,
         CutoffReport,
         GateDecision,
+        GateReport,
         GateResult,
         GateStatistics,
+        GateStream,
         LevelHistogram,
         LevelReport,
         NoiseProfile,

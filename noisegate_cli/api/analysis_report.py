@@ -60,7 +60,7 @@ class AnalysisReport(Report, DrawableResult):
     def plot(self) -> "Figure":
         """Return a picture of the analysis; the recording is read again.
 
-        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
+        It shows the waveform with the closed segments shaded, the levels with the thresholds,
         their histogram, the scores of the automatic detector and the spectrogram.
 
         Raises

@@ -3,7 +3,7 @@
 # Otherwise `help(gate)` expands ArrayLike over several lines.
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.api.array_input import prepare_samples, read_sample_rate
+from noisegate_cli.api.array_input import prepare_other, prepare_samples, read_sample_rate
 from noisegate_cli.api.array_results import ArrayGateResult, ArrayLevelReport
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.inputs import choose_settings
@@ -24,6 +24,7 @@ from noisegate_cli.api.noise_input import (
 )
 from noisegate_cli.api.progress import Progress, open_progress, report_progress
 from noisegate_cli.api.sources import ArraySource
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.noise_profile import NoiseProfiles
 from noisegate_cli.gating.segments import Segments
@@ -46,8 +47,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -66,8 +67,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -86,8 +87,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -105,8 +106,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -132,11 +133,11 @@ def gate(
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
         learned from `y`.
     segments : Segments, array_like of shape (n, 2), str or Path, optional
-        All stretches in which the gate is open, instead of a detector: the `segments` of a result,
+        All segments in which the gate is open, instead of a detector: the `segments` of a result,
         an array shaped (n, 2) in seconds, or the path of a label file. They are rounded to whole
         frames. The `segments` of a result give the same samples with the same settings.
     keep, cut : sequence of (float, float), optional
-        Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
+        Segments, from and to in seconds, in which the gate is fully open, or fully closed, in any
         case. The fades lie outside. Where both overlap, `keep` has priority.
     against : sequence of array_like, optional
         Samples of other tracks of the same session, each shaped as `y`, of any length and at the
@@ -149,7 +150,7 @@ def gate(
     axis : int, default 0
         Axis of the time: -1 if `y` is shaped (channels, samples).
     return_result : bool, default False
-        Whether to return statistics and the open stretches as well.
+        Whether to return statistics and the open segments as well.
     progress : bool or callable, default False
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
     **changes
@@ -206,10 +207,10 @@ def gate(
     source = ArraySource(samples, sample_rate)
     noises = _measure_noise(y_noise, settings, sample_rate, axis)
     forced = build_forced(segments, keep, cut)
-    others = _prepare_other_tracks(source, against, settings, axis) if len(against) else None
+    others = _prepare_other_tracks(source, against, settings, axis)
     key_source = None
     if key is not None:
-        key_source = ArraySource(_prepare_other(key, settings, axis), sample_rate, "key")
+        key_source = ArraySource(prepare_other("key", key, settings, axis), sample_rate, "key")
     with ExitStack() as stack, open_progress(progress, "gate") as report:
         decision, second_pass = decide(
             source, settings, report, noises=noises, forced=forced, others=others, key=key_source
@@ -242,20 +243,20 @@ def segments(
     settings: GateSettings | None = None,
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     axis: int = 0,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
 ) -> Segments:
-    """Return the stretches of a recording in which the gate is open.
+    """Return the segments of a recording in which the gate is open.
 
     See `gate` for the parameters and the errors.
 
     Returns
     -------
     Segments
-        Start and end of each stretch: `samples` and `seconds` are shaped (n, 2), as the intervals
+        Start and end of each segment: `samples` and `seconds` are shaped (n, 2), as the intervals
         of `librosa.effects.split`.
 
     Examples
@@ -334,19 +335,24 @@ def _measure_noise(
 
 def _prepare_other_tracks(
     source: ArraySource, against: Sequence[ArrayLike], settings: GateSettings, axis: int
-) -> OtherTracks:
+) -> OtherTracks | None:
+    """Return the other tracks; None without any."""
+    if (
+        isinstance(against, str)
+        or not isinstance(against, Collection)
+        or getattr(against, "ndim", 0) == 1
+    ):
+        raise SettingsError("against= is not a list of arrays: give against=[other]")
+    if not len(against):
+        return None
     from noisegate_cli.api.other_tracks import OtherTracks
 
+    named = {f"against[{index}]": y for index, y in enumerate(against)}
     tracks = [
-        ArraySource(_prepare_other(y, settings, axis), source.sample_rate, f"against[{index}]")
-        for index, y in enumerate(against)
+        ArraySource(prepare_other(name, y, settings, axis), source.sample_rate, name)
+        for name, y in named.items()
     ]
     return OtherTracks(tracks, settings, source.sample_rate, source.channels)
-
-
-def _prepare_other(y: ArrayLike, settings: GateSettings, axis: int) -> Samples:
-    """Return the samples of another recording, which may have fewer dimensions."""
-    return prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0)
 
 
 def _describe_key(key: KeySource) -> KeyTrack:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
+from noisegate_cli.api.arguments import check_path, check_paths, check_tracks, check_type
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.api.gate_task import GateTask
@@ -60,8 +61,8 @@ def gate_file(
     labels: str | Path | None = None,
     comparison: str | Path | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     key: str | Path | None = None,
     excerpt: Excerpt | None = None,
     plot: str | Path | None = None,
@@ -98,15 +99,15 @@ def gate_file(
     residue : str or Path, optional
         Path of a file for the removed signal, input − output; None to write none.
     labels : str or Path, optional
-        Path of a file for the open stretches; its ending selects the format, see `write_labels`.
+        Path of a file for the open segments; its ending selects the format, see `write_labels`.
     comparison : str or Path, optional
         Path of a file for input and output in turns of 4 s, each passage first as it was.
     segments : Segments, array_like of shape (n, 2), str or Path, optional
-        All stretches in which the gate is open, instead of a detector: the `segments` of a result,
+        All segments in which the gate is open, instead of a detector: the `segments` of a result,
         an array shaped (n, 2) in seconds, or the path of a label file: `.txt` (Audacity), `.csv`,
         `.json`, `.TextGrid`, `.rttm`, `.srt` or `.edl`.
     keep, cut : sequence of (float, float), optional
-        Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
+        Segments, from and to in seconds, in which the gate is fully open, or fully closed, in any
         case. The fades lie outside. Where both overlap, `keep` has priority.
     key : str or Path, optional
         Path of another recording that opens the gate (sidechain), of any format, sample rate and
@@ -167,6 +168,15 @@ def gate_file(
     ('FLAC', 11.0)
     """
     check_no_output_options(changes)
+    check_path("path", path)
+    check_paths(output=output, residue=residue, labels=labels, comparison=comparison)
+    check_paths(key=key, plot=plot)
+    check_tracks(against)
+    check_type("options", options, OutputOptions, "OutputOptions(...)")
+    if excerpt is not None:
+        from noisegate_cli.api.excerpts import Excerpt
+
+        check_type("excerpt", excerpt, Excerpt, "Excerpt(start=60, duration=10)")
     options = options or OutputOptions()
     task = GateTask(
         path,
@@ -317,7 +327,7 @@ def _choose_span(
 def _find_segments(
     source: FileSource, decision: GateDecision, others: OtherTracks | None
 ) -> Segments:
-    """Return the open stretches of a gate, in a pass over the recording of its own."""
+    """Return the open segments of a gate, in a pass over the recording of its own."""
     with (
         others.open_references() if others else nullcontext(()) as references,
         source.name_in_errors(),
@@ -383,7 +393,7 @@ def _warn_of_empty_labels(task: GateTask, plan: _Plan) -> list[str]:
     end_s = source.samples / source.sample_rate if source.samples else math.inf
     if any(start < end_s for spans in segments for start, _ in spans):
         return []
-    return [f"{quote_path(task.segments_path)} contains no open stretch of this recording"]
+    return [f"{quote_path(task.segments_path)} contains no open segment of this recording"]
 
 
 def _locate_span(span: SampleSpan, length: int, info: AudioInfo) -> tuple[float, float]:

@@ -35,7 +35,7 @@ class GateResult(GateReport, DrawableResult):
     residue : Path or None
         File of the removed signal; None if it was not written.
     labels : Path or None
-        File of the open stretches.
+        File of the open segments.
     comparison : Path or None
         File of input and output in turns.
     excerpt : (float, float) or None

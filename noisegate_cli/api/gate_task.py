@@ -24,7 +24,7 @@ class GateTask(NamedTuple):
     output: str | Path | None
     settings: GateSettings
     forced: ForcedStretches = NOT_FORCED
-    """The stretches of `segments`, `keep` and `cut`."""
+    """The segments of `segments`, `keep` and `cut`."""
     segments_path: str | Path | None = None
     """Path of the label file that `forced` was read from."""
     against: Sequence[str | Path] = ()

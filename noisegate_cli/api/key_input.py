@@ -88,7 +88,7 @@ def decide_by_key(
     settings
         Settings of the gate; the threshold is compared with the key.
     forced
-        Stretches in which the gate is open or closed.
+        Segments in which the gate is open or closed.
     progress
         Called with the finished share of the work.
 

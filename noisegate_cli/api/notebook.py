@@ -42,7 +42,7 @@ def show(record: Callable[..., Overview], draw: Callable[[Overview], "Figure"]) 
 
 
 def choose_excerpt(segments: Segments) -> tuple[int, int]:
-    """Return the stretch of at most `EXCERPT_S` in which open and closed are most balanced."""
+    """Return the segment of at most `EXCERPT_S` in which open and closed are most balanced."""
     length = min(segments.length, round(EXCERPT_S * segments.sample_rate))
     edges = np.concatenate([[0], segments.samples.ravel(), [segments.length]])
     open_until = np.concatenate([[0], np.cumsum(np.diff(edges) * (np.arange(len(edges) - 1) % 2))])

@@ -102,7 +102,7 @@ def plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> O
         labels,
         reader.info.path == target.path == STDIO_PATH and _is_live(reader, target),
     )
-    check_paths(outputs.paths, task.inputs, options, task.force)
+    check_output_paths(outputs.paths, task.inputs, options, task.force)
     return outputs
 
 
@@ -179,7 +179,7 @@ def can_copy(task: GateTask, reader: Reader, outputs: Outputs, gated: GateReport
     )
 
 
-def check_paths(
+def check_output_paths(
     outputs: Mapping[str, Path], sources: Mapping[str, Path], options: OutputOptions, force: bool
 ) -> None:
     """Check that outputs are not sources, differ from each other, and may be written."""

@@ -38,7 +38,7 @@ class OverviewParts(TypedDict, total=False):
     """Whether it has the samples after the gate, the removed ones and the gains; by default it has
     them. The picture of an analysis does not show them."""
     excerpt: tuple[int, int] | None
-    """First sample of a stretch whose samples it holds, and first sample after it."""
+    """First sample of a segment whose samples it holds, and first sample after it."""
 
 
 def record(

@@ -81,7 +81,7 @@ def encode_cutoffs(cutoffs: "CutoffReport", offset_s: float) -> dict[str, Any]:
 
 
 def encode_segments(report: "GateReport", offset_s: float) -> list[dict[str, float]]:
-    """Return the open stretches in seconds, with their channel if each has a gate of its own.
+    """Return the open segments in seconds, with their channel if each has a gate of its own.
 
     `offset_s` is the time of the first sample.
     """

@@ -74,7 +74,7 @@ class BatchConfig:
     plot_path: Path | None = None
     """Path of a picture of the recordings to review first."""
     with_segments: bool = False
-    """Whether the observer receives the open stretches of each recording."""
+    """Whether the observer receives the open segments of each recording."""
     dry_run: bool = False
     """Whether only to report what the batch would do."""
 

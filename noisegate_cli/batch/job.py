@@ -62,7 +62,7 @@ class Job(NamedTuple):
     key: str | None = None
     """Another recording that opens the gate."""
     with_segments: bool = False
-    """Whether the result contains the open stretches."""
+    """Whether the result contains the open segments."""
     labels_name: str | None = None
     """Name of the label file, if it is not the name of the output with another extension."""
 

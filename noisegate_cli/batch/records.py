@@ -24,7 +24,7 @@ TEXT_COLUMNS = ("cutoff_times", "warnings")
 """The columns that are text; the others are numbers."""
 
 SEGMENTS_KEY = "segments"
-"""Open stretches in a result, on request. The manifest omits them, because they may be many."""
+"""Open segments in a result, on request. The manifest omits them, because they may be many."""
 
 
 class RecordingResult(NamedTuple):

@@ -267,9 +267,9 @@ def _create_pause_windows(hop_s: float) -> _PauseWindows:
 
 
 def _find_gaps(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the first frame of each closed stretch and the first frame after it.
+    """Return the first frame of each closed segment and the first frame after it.
 
-    They are shaped (gaps, 2), and −`NEVER` and `NEVER` where the stretch begins or ends outside.
+    They are shaped (gaps, 2), and −`NEVER` and `NEVER` where the segment begins or ends outside.
 
     Examples
     --------
@@ -290,7 +290,7 @@ def _find_gaps(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _fall_steadily(
     levels: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Return for each stretch whether its levels fall along a straight line in dB."""
+    """Return for each segment whether its levels fall along a straight line in dB."""
     count = ends - starts
     first = np.cumsum(count) - count
     position = np.arange(first[-1] + count[-1]) - first.repeat(count)

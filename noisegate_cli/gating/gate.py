@@ -191,7 +191,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         )
 
     def _collect_segments(self) -> Segments:
-        """Return the open stretches within the reported span."""
+        """Return the open segments within the reported span."""
         hop, (start, end) = self._timing.hop_length, self._span
         length = max(0, int(min(end, self._length)) - start)
         runs, frames = self._runs.runs, self._runs.frames

@@ -9,6 +9,7 @@ from noisegate_cli.gating.gain.mask import GateStatistics
 from noisegate_cli.gating.report import Report
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.gating.settings import GateSettings
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.bleed.report import BleedReport
@@ -36,9 +37,9 @@ class GateReport(Report):
     statistics : GateStatistics
         How much of the time the gate was closed, and how often it opened.
     segments : Segments
-        Stretches in which the gate was open.
+        Segments in which the gate was open.
     forced : ForcedStretches
-        Stretches in which the caller opened or closed the gate.
+        Segments in which the caller opened or closed the gate.
     cutoffs : CutoffReport
         Sounds whose attack or decay the gate has cut, apart from bleed.
     active_channels : tuple of int or None
@@ -63,3 +64,7 @@ class GateReport(Report):
     def offset_s(self) -> float:
         """Time of the first sample in seconds from the start of the recording."""
         return 0.0
+
+    def __repr__(self) -> str:
+        names = ("threshold", "statistics.closed_share", "statistics.openings", "cutoffs.count")
+        return format_repr(self, *names)

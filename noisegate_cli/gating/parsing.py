@@ -171,22 +171,22 @@ def parse_noise(text: str) -> tuple[float, float] | str:
     return text if span is None else span
 
 
-def parse_stretch(name: str, text: str) -> tuple[float, float]:
-    """Parse a stretch such as "1:20-1:25", and return its start and end in seconds.
+def parse_time_span(name: str, text: str) -> tuple[float, float]:
+    """Parse a time span such as "1:20-1:25", and return its start and end in seconds.
 
     Raises
     ------
     SettingsError
-        If `text` is not a stretch, or ends before it starts; the message quotes it.
+        If `text` is not a time span, or ends before it starts; the message quotes it.
 
     Examples
     --------
-    >>> parse_stretch("keep", "1:20-1:25.5"), parse_stretch("cut", "0-3s")
+    >>> parse_time_span("keep", "1:20-1:25.5"), parse_time_span("cut", "0-3s")
     ((80.0, 85.5), (0.0, 3.0))
     """
     span = _parse_span(name, text)
     if span is None:
-        raise SettingsError(f"{name} {text!r} is not a stretch: give FROM-TO, such as 1:20-1:25")
+        raise SettingsError(f"{name} {text!r} is not a time span: give FROM-TO, such as 1:20-1:25")
     return span
 
 

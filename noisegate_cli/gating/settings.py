@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.parsing import AUTO, MUTE
@@ -77,9 +77,9 @@ class GateSettings:
     channels : {"linked", "separate", "exclusive"}
         `linked`: the loudest channel opens the gate of all. `separate`: each channel has a gate.
         `exclusive`: each channel has a gate that stays closed for the bleed of the other channels.
-    spectral : {"off", "soft", "mask"}
+    spectral : {"off", "soft", "mask"} or bool
         Whether the noise is also reduced in each frequency bin, before the gate: with `soft` gains,
-        or with the binary `mask` of the magnitude spectrogram.
+        or with the binary `mask` of the magnitude spectrogram. True is `soft`.
     reduction_db : float or str
         Maximum attenuation of a bin in dB; infinity or "mute" is silence.
     noise : str, Path or (float, float), optional
@@ -133,6 +133,10 @@ class GateSettings:
     nonfinite: NonFinite = "refuse"
     listen: Listen = "voice"
     speech: bool = False
+
+    if TYPE_CHECKING:
+        # A value may be given in other types than the one in which it is stored.
+        def __init__(self, **settings: Unpack[SettingsChanges]) -> None: ...
 
     def __post_init__(self) -> None:
         for field in fields(self):

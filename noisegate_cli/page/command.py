@@ -15,4 +15,4 @@ class CommandWords:
     end: str
     """The recording."""
     flags: Mapping[str, str]
-    """Flag of each setting that the page changes, and of the stretches to `keep` and to `cut`."""
+    """Flag of each setting that the page changes, and of the segments to `keep` and to `cut`."""

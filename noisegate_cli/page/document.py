@@ -26,8 +26,8 @@ from noisegate_cli.page.codes import (
 )
 from noisegate_cli.page.command import CommandWords
 from noisegate_cli.page.details import DetailCollector
-from noisegate_cli.page.moments import choose_stretches
-from noisegate_cli.page.sound import Sound, choose_max_whole_s, encode_stretches
+from noisegate_cli.page.moments import choose_segments
+from noisegate_cli.page.sound import Sound, choose_max_whole_s, encode_segments
 from noisegate_cli.page.survey import Survey, survey_recording
 from noisegate_cli.text import escape_unprintable
 
@@ -131,13 +131,11 @@ def write_page(
 
 def _read_sounds(reader: AudioReader, survey: Survey, details: DetailCollector) -> list[Sound]:
     info = survey.analysis.info
-    stretches = choose_stretches(
-        survey.moments, survey.duration_s, choose_max_whole_s(info.channels)
-    )
+    segments = choose_segments(survey.moments, survey.duration_s, choose_max_whole_s(info.channels))
     if not info.samples:
         return []
     with reader.reopen() as again:
-        return list(encode_stretches(again.blocks(), info, stretches, details.watch))
+        return list(encode_segments(again.blocks(), info, segments, details.watch))
 
 
 def build_document(data: dict[str, Any]) -> str:

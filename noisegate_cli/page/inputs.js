@@ -8,9 +8,9 @@ const KEYS = [
   ["+ −, 0", "zoom in, zoom out, all; Ctrl with the wheel or two fingers zoom too"],
   ["N, P", "next or previous moment"],
   [", .", "threshold down or up by half a decibel"],
-  ["[ ]", "start or end of a stretch, here"],
-  ["K, X", "keep or cut the stretch"],
-  ["Esc", "clear the stretch"],
+  ["[ ]", "start or end of a segment, here"],
+  ["K, X", "keep or cut the segment"],
+  ["Esc", "clear the segment"],
   ["C, S", "copy the command, save the labels"],
 ];
 

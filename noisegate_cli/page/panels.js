@@ -146,7 +146,7 @@ class MomentList {
   }
 }
 
-/** The marked stretches, each with a button that removes it. */
+/** The marked segments, each with a button that removes it. */
 class MarkList {
   constructor(page) {
     this.page = page;

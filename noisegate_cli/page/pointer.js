@@ -21,7 +21,7 @@ function isNearThreshold(page, [x, y], reach) {
   return Math.abs(y - picture.yOfLevel(level)) <= reach;
 }
 
-/** One pointer drags the threshold or selects a stretch, two fingers zoom. */
+/** One pointer drags the threshold or selects a segment, two fingers zoom. */
 function listenToView(page, view) {
   const pointers = new Map(); // the x of each pointer that is down
   let gesture = null;
@@ -76,7 +76,7 @@ class ThresholdDrag {
   }
 }
 
-/** A drag selects a stretch; a click moves the position. */
+/** A drag selects a segment; a click moves the position. */
 class Selection {
   constructor(page, x) {
     this.page = page;

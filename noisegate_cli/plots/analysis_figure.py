@@ -34,7 +34,7 @@ WIDTH_IN = 12.0
 def draw_analysis(overview: Overview, name: str, suggested_db: float | None = None) -> "Figure":
     """Return the picture of an analysis.
 
-    It shows the waveform with the closed stretches shaded, the level of each frame with the
+    It shows the waveform with the closed segments shaded, the level of each frame with the
     thresholds, the histogram of the levels, the scores of the automatic detector and the
     spectrogram.
 

@@ -38,7 +38,7 @@ class SheetEntry(NamedTuple):
 
 
 def draw_contact_sheet(entries: Sequence[SheetEntry], title: str) -> "Figure":
-    """Return a sheet with the waveform of each recording, its cut-offs and its closed stretches.
+    """Return a sheet with the waveform of each recording, its cut-offs and its closed segments.
 
     Parameters
     ----------

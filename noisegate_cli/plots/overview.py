@@ -55,7 +55,7 @@ class Timeline:
 
     @property
     def segments(self) -> Segments:
-        """Stretches in which the gate is open."""
+        """Segments in which the gate is open."""
         return self.report.segments
 
     @property
@@ -79,7 +79,7 @@ class Timeline:
 
     @property
     def closed_seconds(self) -> NDArray[np.float64]:
-        """Start and end of each stretch in which the gate is closed, shaped (n, 2)."""
+        """Start and end of each segment in which the gate is closed, shaped (n, 2)."""
         edges = np.concatenate([[0.0], self.segments.seconds.ravel(), [self.duration]])
         closed = edges.reshape(-1, 2)
         return np.asarray(closed[closed[:, 0] < closed[:, 1]])
@@ -116,7 +116,7 @@ class Overview(Timeline):
 
 @dataclass(frozen=True, eq=False)
 class Excerpt:
-    """Samples of a stretch before and after the gate, shaped (samples, channels)."""
+    """Samples of a segment before and after the gate, shaped (samples, channels)."""
 
     start: int
     """Position of the first sample in the recording."""
@@ -172,7 +172,7 @@ class OverviewRecorder:
     with_spectrogram
         Whether to compute the spectrogram before the gate; with a spectral gate also after it.
     excerpt
-        First and last sample of a stretch to keep as it is; None keeps none.
+        First and last sample of a segment to keep as it is; None keeps none.
     """
 
     def __init__(

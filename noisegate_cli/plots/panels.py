@@ -75,7 +75,7 @@ def draw_range(
 
 
 def shade_closed(axes: "Axes", overview: Overview) -> None:
-    """Shade the stretches in which the gate is closed."""
+    """Shade the segments in which the gate is closed."""
     spans = [(start, end - start) for start, end in overview.closed_seconds]
     axes.broken_barh(
         spans,
@@ -103,7 +103,7 @@ def amplitude_limit(*ranges: Range) -> float:
 def draw_waveform(
     axes: "Axes", overview: Overview, samples: Range, title: str, limit: float, color: str = BLUE
 ) -> None:
-    """Draw samples between −limit and limit, with the closed stretches shaded."""
+    """Draw samples between −limit and limit, with the closed segments shaded."""
     shade_closed(axes, overview)
     draw_range(axes, samples, 1 / overview.sample_rate, color)
     axes.set_ylim(-limit, limit)

@@ -24,6 +24,7 @@ from noisegate_cli.terminal.options.gate_settings import TypedSettings, add_gate
 from noisegate_cli.terminal.options.groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options.key import AnalysisKeyOption, add_key_band
 from noisegate_cli.terminal.options.page import PageOption, build_command_words
+from noisegate_cli.terminal.options.segments import AnalysisLabelsOption
 from noisegate_cli.terminal.options.shared import (
     AgainstOption,
     ForceOption,
@@ -35,7 +36,6 @@ from noisegate_cli.terminal.options.shared import (
     expand_patterns,
     parse_raw_format,
 )
-from noisegate_cli.terminal.options.stretches import AnalysisLabelsOption
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:

@@ -91,7 +91,7 @@ class OutputGroup(OptionGroup):
         str | None,
         typer.Option(
             metavar="EXT",
-            help="Also write the open stretches next to each output: txt, csv, json, TextGrid, "
+            help="Also write the open segments next to each output: txt, csv, json, TextGrid, "
             "rttm, srt, edl or rpp.",
             autocompletion=complete_label_formats,
         ),

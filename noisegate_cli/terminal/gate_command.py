@@ -20,6 +20,7 @@ from noisegate_cli.terminal.options.gate_settings import (
 )
 from noisegate_cli.terminal.options.groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options.key import KeyOption, parse_key_option
+from noisegate_cli.terminal.options.segments import SegmentGroup
 from noisegate_cli.terminal.options.shared import (
     AgainstOption,
     ForceOption,
@@ -35,7 +36,6 @@ from noisegate_cli.terminal.options.shared import (
     expand_patterns,
     parse_raw_format,
 )
-from noisegate_cli.terminal.options.stretches import StretchGroup
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class OutputGroup(OptionGroup):
 def gate(
     *,
     typed: TypedSettings,
-    stretches: StretchGroup,
+    segments: SegmentGroup,
     rate: RateGroup,
     files: Annotated[
         list[str],
@@ -156,7 +156,7 @@ def gate(
     files = expand_patterns(files)
     key_file, settings = parse_key_option(inputs.key, typed.settings)
     output, residue = outputs.output, outputs.residue
-    if json and "-" in (output, residue, *stretches.outputs):
+    if json and "-" in (output, residue, *segments.outputs):
         raise StandardOutputConflictError(
             "--json and -o - both write to standard output: give -o a file name"
         )
@@ -174,11 +174,11 @@ def gate(
         track=inputs.track,
         force=force,
         fsync=outputs.fsync,
-        **stretches.build_arguments(),
+        **segments.build_arguments(),
     )
     fails_on_cutoff = fail_on_cutoff or fail_on_chop
     if len(files) > 1:
-        single = inputs.single_files(key_file) | outputs.single_files | stretches.single_files
+        single = inputs.single_files(key_file) | outputs.single_files | segments.single_files
         check_several(files, output, single)
         gate_several(
             files, output, options, run, raw, fail_on_cutoff=fails_on_cutoff, quiet=quiet, json=json

@@ -187,10 +187,10 @@ def test_results_are_equal_if_samples_and_report_are():
     assert "samples.shape=(48000,)" in repr(result)
 
 
-def test_segments_are_those_of_a_gate_with_stretches_to_keep_and_to_cut():
-    stretches = {"keep": [(1.2, 1.5)], "cut": [(0.2, 0.4)]}
-    expected = gate(STEREO, RATE, threshold=0.02, return_result=True, **stretches)
-    found = segments(STEREO, RATE, threshold=0.02, **stretches)
+def test_segments_are_those_of_a_gate_with_segments_to_keep_and_to_cut():
+    forced = {"keep": [(1.2, 1.5)], "cut": [(0.2, 0.4)]}
+    expected = gate(STEREO, RATE, threshold=0.02, return_result=True, **forced)
+    found = segments(STEREO, RATE, threshold=0.02, **forced)
     assert found == expected.segments != segments(STEREO, RATE, threshold=0.02)
 
 
@@ -287,6 +287,6 @@ def test_an_axis_that_is_not_a_number_is_quoted():
         gate(STEREO, RATE, axis="time")
 
 
-def test_a_stretch_as_text_is_quoted_as_given():
-    with pytest.raises(SettingsError, match="keep '0:01-0:02' is not a stretch: give"):
+def test_a_segment_as_text_is_quoted_as_given():
+    with pytest.raises(SettingsError, match="keep '0:01-0:02' is not a time span: give"):
         gate(STEREO, RATE, keep=["0:01-0:02"])

@@ -24,7 +24,7 @@ def players(html):
     return [sf.read(io.BytesIO(base64.b64decode(url)), always_2d=True) for url in urls]
 
 
-def test_a_result_shows_a_picture_and_plays_the_same_stretch_before_after_and_removed():
+def test_a_result_shows_a_picture_and_plays_the_same_segment_before_after_and_removed():
     result = gate(LONG, RATE, threshold="-30dB", return_result=True)
     html = result._repr_html_()
     (before, rate), (after, _), (removed, _) = players(html)

@@ -29,7 +29,7 @@ from noisegate_cli.page.codes import (
     encode_levels,
     encode_scores,
 )
-from noisegate_cli.page.sound import encode_stretches
+from noisegate_cli.page.sound import encode_segments
 from noisegate_cli.page.unsure_moments import DetectorTrack, find_unsure_moments
 from noisegate_cli.samples import from_db, iterate_slices
 from noisegate_cli.terminal.cli import run
@@ -150,16 +150,16 @@ def test_a_recording_that_is_too_long_for_a_page_is_refused(write, tmp_path, cap
     assert not page.parent.exists()
 
 
-def test_a_long_recording_has_finer_spectrograms_of_its_stretches(write_page, write, monkeypatch):
+def test_a_long_recording_has_finer_spectrograms_of_its_segments(write_page, write, monkeypatch):
     monkeypatch.setattr(survey, "MAX_COLUMNS", 10)
     monkeypatch.setattr(sound, "MAX_WHOLE_S", 1.0)
-    monkeypatch.setattr(moments, "STRETCH_S", 1.0)
+    monkeypatch.setattr(moments, "SEGMENT_S", 1.0)
     data = json.loads(read_page(write_page(write(np.tile(loud_and_quiet(), 3)))).data)
     assert len(data["details"]) == len(data["sounds"]) > 0
-    for packed, stretch in zip(data["details"], data["sounds"], strict=True):
+    for packed, segment in zip(data["details"], data["sounds"], strict=True):
         columns = len(zlib.decompress(base64.b64decode(packed))) / data["spectrogram_bands"]
         seconds = columns * data["detail_column"] / data["sample_rate"]
-        assert seconds == pytest.approx(stretch["end_s"] - stretch["start_s"], abs=0.05)
+        assert seconds == pytest.approx(segment["end_s"] - segment["start_s"], abs=0.05)
 
 
 def test_an_unfinished_page_is_removed(write, tmp_path, monkeypatch):
@@ -330,24 +330,24 @@ def test_of_equally_unsure_moments_the_longest_come_first():
 
 
 @pytest.mark.parametrize("length", [701, 100_000])
-def test_stretches_of_sound_do_not_depend_on_the_blocks(length):
+def test_segments_of_sound_do_not_depend_on_the_blocks(length):
     samples = np.random.default_rng(1).integers(-9999, 9999, (20_000, 2), np.int16)
     info = AudioInfo(Path("in.wav"), 8000, 2, len(samples), "WAV", "PCM_16")
-    stretches = [(0.0, 0.5), (0.75, 2.5)]
-    sounds = list(encode_stretches(iterate_slices(samples, length), info, stretches))
-    assert [(s.start_s, s.end_s) for s in sounds] == stretches
+    segments = [(0.0, 0.5), (0.75, 2.5)]
+    sounds = list(encode_segments(iterate_slices(samples, length), info, segments))
+    assert [(s.start_s, s.end_s) for s in sounds] == segments
     for encoded, (start, end) in zip(sounds, [(0, 4000), (6000, 20_000)], strict=True):
         decoded, rate = sf.read(io.BytesIO(base64.b64decode(encoded.data)), dtype="int16")
         assert rate == 8000
         np.testing.assert_array_equal(decoded, samples[start:end])
 
 
-def test_a_long_stretch_is_opus_in_parts(monkeypatch):
+def test_a_long_segment_is_opus_in_parts(monkeypatch):
     monkeypatch.setattr(sound, "MAX_FLAC_SAMPLES", 0)
     monkeypatch.setattr(sound, "MAX_SOUND_S", 1.0)
     y = np.random.default_rng(1).normal(0, 0.1, (55_000, 3)).astype(np.float32)
     info = AudioInfo(Path("in.wav"), 22050, 3, len(y), "WAV", "FLOAT")
-    sounds = list(encode_stretches(iterate_slices(y, 7000), info, [(0.0, len(y) / 22050)]))
+    sounds = list(encode_segments(iterate_slices(y, 7000), info, [(0.0, len(y) / 22050)]))
     assert [s.end_s - s.start_s for s in sounds] == pytest.approx([1, 1, len(y) / 22050 - 2])
     assert {(s.sample_rate, s.channels) for s in sounds} == {(24000, 1)}
     assert all(base64.b64decode(s.data).startswith(b"\x1aE\xdf\xa3") for s in sounds)

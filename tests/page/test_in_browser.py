@@ -181,7 +181,7 @@ def test_the_focus_stays_in_the_list_of_marks(opened):
     assert opened.evaluate("document.activeElement.textContent") == "Remove"
 
 
-def test_dragging_over_the_waveform_selects_a_stretch_to_cut(opened):
+def test_dragging_over_the_waveform_selects_a_segment_to_cut(opened):
     box = opened.evaluate("document.getElementById('view').getBoundingClientRect().toJSON()")
     opened.drag((box["left"] + 100, box["top"] + 50), (box["left"] + 300, box["top"] + 50))
     opened.press("x")
@@ -256,7 +256,7 @@ def test_the_copied_command_gates_as_the_page_shows(opened, recording, tmp_path)
     np.testing.assert_array_equal(mask, expected.segments.compute_mask())
 
 
-def test_saved_labels_are_the_open_stretches(opened, recording, tmp_path):
+def test_saved_labels_are_the_open_segments(opened, recording, tmp_path):
     opened.press("s")
     deadline = time.monotonic() + 120
     # A browser creates an empty file first.
@@ -487,10 +487,10 @@ def test_an_expander_needs_the_threshold(opened):
     assert status(opened) == "The expander is off: it needs a threshold."
 
 
-def test_marked_stretches_are_those_of_keep_and_cut(opened, recording, tmp_path):
+def test_marked_segments_are_those_of_keep_and_cut(opened, recording, tmp_path):
     marks = {"cut": [(1.23, 2.5), (7.0, 7.01)], "keep": [(0.0, 0.1), (3.0, 3.31), (10.9, 11.0)]}
-    for kind, stretches in marks.items():
-        for start, end in stretches:
+    for kind, spans in marks.items():
+        for start, end in spans:
             opened.evaluate(f"ngate.page.addMark({start}, {end}, '{kind}')")
     for preset in ("voice", "music"):
         choose_preset(opened, preset)
@@ -512,7 +512,7 @@ def test_a_long_recording_has_the_sound_around_its_moments(browser, write_page, 
     monkeypatch.setattr(sound, "MAX_WHOLE_S", 10.0)
     monkeypatch.setattr(sound, "MAX_FLAC_SAMPLES", 0)
     monkeypatch.setattr(sound, "MAX_SOUND_S", 1.0)
-    monkeypatch.setattr("noisegate_cli.page.moments.STRETCH_S", 2.0)
+    monkeypatch.setattr("noisegate_cli.page.moments.SEGMENT_S", 2.0)
     browser.open(write_page(DATA / "speech_easy.flac"))
     sounds = browser.evaluate("ngate.page.data.sounds.map((s) => [s.start_s, s.end_s])")
     moments = browser.evaluate("ngate.page.data.moments.map((m) => m.time)")

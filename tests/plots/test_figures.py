@@ -52,7 +52,7 @@ def find_panel(figure, title):
 
 
 def closed_spans(axes):
-    """Return the shaded stretches of a panel."""
+    """Return the shaded segments of a panel."""
     (spans,) = [
         c for c in axes.collections if type(c).__name__ == "PolyCollection" and not c.zorder > 0.5
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from noisegate_cli.errors import LabelsError
 from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.files.labels.registry import LABEL_FORMATS, find_label_format, find_reader
-from noisegate_cli.files.labels.track import LabelFormat, LabelTrack, Stretch
+from noisegate_cli.files.labels.track import LabelFormat, LabelTrack, Segment
 from noisegate_cli.files.outputs.atomic import is_stream, open_partial_file, wrap_write_errors
 from noisegate_cli.files.outputs.partial_files import make_folders
 from noisegate_cli.files.outputs.stream import write_all
@@ -70,8 +70,8 @@ def _write_to_stream(path: Path, octets: bytes) -> None:
             write_all(sink, octets)
 
 
-def read_label_file(path: Path) -> list[Stretch]:
-    """Return the stretches in a label file.
+def read_label_file(path: Path) -> list[Segment]:
+    """Return the segments in a label file.
 
     Raises
     ------

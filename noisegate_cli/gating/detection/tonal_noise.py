@@ -16,8 +16,8 @@ MIN_TONALITY_DB = 2.2
 """Supposed noise whose mean spectrum is more tonal is music: noises have 0 to 2.1 dB, gongs and low
 drones 2.4 to 2.9 dB, other music 5.8 to 16 dB."""
 
-STRETCH_SPECTRA, MIN_STRETCH_TONALITY_DB = 3, 3.2
-"""A stretch of supposed noise is music if its mean spectrum is more tonal. It has this many
+SEGMENT_SPECTRA, MIN_SEGMENT_TONALITY_DB = 3, 3.2
+"""A segment of supposed noise is music if its mean spectrum is more tonal. It has this many
 spectra, one to two seconds."""
 
 MAX_TONAL_SHARE = 0.5
@@ -78,7 +78,7 @@ def find_music(
     numpy.ndarray
         Boolean mask of the frames, shaped (frames,); all False if only hum is tonal.
     """
-    is_music = find_tonal_stretches(spectra, is_noise) & is_noise
+    is_music = find_tonal_segments(spectra, is_noise) & is_noise
     if not is_music.any():
         return is_music
     pairs = is_music[lag:] & is_music[:-lag]
@@ -96,14 +96,14 @@ def find_music(
 def _limit_db(min_tonality_db: float, spectra: int) -> float:
     """Return the limit for a mean of `spectra` spectra."""
     # The mean of a few spectra of noise has random peaks, the higher the fewer there are.
-    return float(min_tonality_db * max(1.0, STRETCH_SPECTRA / spectra) ** 0.5)
+    return float(min_tonality_db * max(1.0, SEGMENT_SPECTRA / spectra) ** 0.5)
 
 
-def find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
+def find_tonal_segments(spectra: SparseSpectra, is_noise: Flags) -> Flags:
     """Return the frames near those spectra of noise around which the mean spectrum is tonal."""
     kept = is_noise[spectra.frames]
     frames, powers = spectra.frames[kept], spectra.powers[kept]
-    count = min(STRETCH_SPECTRA, len(frames))
+    count = min(SEGMENT_SPECTRA, len(frames))
     if not count or not powers.size:
         return np.zeros_like(is_noise)
     starts = np.clip(np.arange(len(frames)) - count // 2, 0, len(frames) - count)
@@ -111,7 +111,7 @@ def find_tonal_stretches(spectra: SparseSpectra, is_noise: Flags) -> Flags:
     for offset in range(1, count):
         means += powers[starts + offset]
     means /= count
-    is_tonal = compute_tonality_db(means) > _limit_db(MIN_STRETCH_TONALITY_DB, count)
+    is_tonal = compute_tonality_db(means) > _limit_db(MIN_SEGMENT_TONALITY_DB, count)
     if not is_tonal.any():
         return np.zeros_like(is_noise)
     reach = int(median(np.diff(spectra.frames))) if len(spectra.frames) > 1 else len(is_noise)

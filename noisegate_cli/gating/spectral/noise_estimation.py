@@ -111,7 +111,7 @@ class NoiseMeter(BlockProcessor[Samples, None]):
                 f"{seconds:.2g} s of noise are too short: give at least half a second"
             )
         if not self._frames:
-            raise SignalError("the noise is digital silence: give a stretch with audible noise")
+            raise SignalError("the noise is digital silence: give a section with audible noise")
         return tuple(
             NoiseProfile.from_mean_powers(mean, self._transform, self._sample_rate, "given")
             for mean in self._sum / self._frames

@@ -200,7 +200,7 @@ def _complete_summary(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _encode_forced(result: "GateResult") -> "ForcedStretches | None":
-    """Return the forced stretches, whose times count from the start of the file again."""
+    """Return the forced segments, whose times count from the start of the file again."""
     if not result.forced:
         return None
     return result.forced.advance(-result.source.offset_s, with_segments=True)

@@ -1,4 +1,4 @@
-"""Lines about a recording: tracks, stretches and outputs, the key, bleed of other tracks."""
+"""Lines about a recording: tracks, segments and outputs, the key, bleed of other tracks."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -34,8 +34,8 @@ def format_tracks(result: "GateResult") -> list[str]:
     return lines
 
 
-def format_stretches(result: "GateResult") -> list[str]:
-    """Return the lines of the summary about stretches."""
+def format_segments(result: "GateResult") -> list[str]:
+    """Return the lines of the summary about segments."""
     lines = []
     # The times count from the start of the file again.
     forced = result.forced.advance(-result.source.offset_s, with_segments=True)

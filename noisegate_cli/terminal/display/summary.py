@@ -12,7 +12,7 @@ from noisegate_cli.terminal.display.reasons import format_contrast, format_reaso
 from noisegate_cli.terminal.display.recording_lines import (
     format_bleed,
     format_key,
-    format_stretches,
+    format_segments,
     format_tracks,
 )
 from noisegate_cli.terminal.flags import to_flags
@@ -54,7 +54,7 @@ def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str
         lines += _format_cutoffs(result)
     if result.residue:
         lines.append(f"removed    {quote_path(result.residue)}")
-    lines += format_stretches(result)
+    lines += format_segments(result)
     if result.delay_ms is not None:
         hold = result.settings.hold_ms
         lines.append(
@@ -92,7 +92,7 @@ def _format_closed_share(result: "GateResult") -> str:
 def _format_threshold(result: "GateResult") -> str:
     """Return a line about the threshold and its origin."""
     if result.forced.segments is not None:
-        return "applied    the given open stretches"
+        return "applied    the given open segments"
     suggestion, adaptive = result.suggestion, result.settings.adaptive
     if suggestion is None:
         moving = ", follows the noise" if adaptive and result.threshold is not None else ""

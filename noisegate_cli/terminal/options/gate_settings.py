@@ -190,7 +190,7 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--noise",),
         "FILE|FROM-TO",
         SPECTRAL_PANEL,
-        "Noise to learn from: a recording of it, or a stretch of this one such as 0:00-0:02.5.",
+        "Noise to learn from: a recording of it, or a time span of this one such as 0:00-0:02.5.",
         "learned from the pauses",
     ),
 }

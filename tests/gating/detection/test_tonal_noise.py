@@ -26,7 +26,7 @@ MIDDLE = (np.arange(FRAMES) >= 100) & (np.arange(FRAMES) < 250)
 ALL = np.ones(FRAMES, np.bool_)
 
 
-def test_a_tonal_stretch_of_supposed_noise_is_music():
+def test_a_tonal_segment_of_supposed_noise_is_music():
     found = find_music(spectra(MIDDLE), ALL, changing(), lag=15)
     assert found[110:240].all()
     assert not found[:80].any()

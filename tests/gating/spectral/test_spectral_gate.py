@@ -76,7 +76,7 @@ def test_noise_in_the_pauses_is_reduced_by_reduction_db():
     assert rms_db(y[pause]) - rms_db(reduced_by_9_db[pause]) == pytest.approx(9, abs=0.2)
 
 
-def test_a_closed_stretch_is_the_recording_times_the_gain():
+def test_a_closed_segment_is_the_recording_times_the_gain():
     y = intermittent_harmonics() + hiss(6)
     out = gate(y, RATE, settings=GateSettings.preset("voice", spectral="soft", reduction_db=20))
     pause = slice(int(1.3 * RATE), int(1.8 * RATE))
