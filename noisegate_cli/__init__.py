@@ -1,18 +1,18 @@
-"""A noise gate for recordings: it silences pauses and leaves the signal unchanged.
+"""A noise gate for recordings: it silences the pauses and leaves the signal unchanged.
 
     from noisegate_cli import gate, analyze, GateSettings
 
-`gate`, `segments` and `analyze` take arrays, `gate_file` and `analyze_file` take paths of any
-length, and `GateStream` takes samples as they arrive.
+`gate`, `segments` and `analyze` take arrays, `gate_file` and `analyze_file` take paths of
+recordings of any length, and `GateStream` takes samples as they arrive.
 """
 
 __version__ = "0.1.0"
 
 TYPE_CHECKING = False
-"""Type checkers take this name as true. Importing typing would delay the handling of signals."""
+"""Type checkers treat this name as true. Importing typing would delay the handling of signals."""
 
 if TYPE_CHECKING:
-    # An alias makes a name public for type checkers, which can't read the list below.
+    # An alias makes a name public for type checkers, which cannot read the list below.
     from noisegate_cli.api.analysis_report import AnalysisReport as AnalysisReport
     from noisegate_cli.api.array_results import ArrayGateResult as ArrayGateResult
     from noisegate_cli.api.array_results import ArrayLevelReport as ArrayLevelReport

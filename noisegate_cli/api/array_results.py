@@ -47,7 +47,7 @@ class ArrayGateResult(GateReport, DrawableResult):
     key: "KeyTrack | None" = None
 
     def plot(self) -> "Figure":
-        """Return a picture: the waveforms before and after, the gain, and the removed signal.
+        """Return a plot: the waveforms before and after, the gain, and the removed signal.
 
         The input is gated again, so it must not have been changed since.
 
@@ -112,7 +112,7 @@ class ArrayLevelReport(LevelReport, DrawableResult):
     given_noises: tuple[NoiseProfile, ...] = field(compare=False)
 
     def plot(self) -> "Figure":
-        """Return a picture: waveform, levels, histogram, scores and spectrogram.
+        """Return a plot: waveform, levels, histogram, scores and spectrogram.
 
         The input is gated, so it must not have been changed since.
         """

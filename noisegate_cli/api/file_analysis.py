@@ -79,7 +79,7 @@ def analyze_file(
         File for the segments in which the gate would be open; see `write_labels`. It takes a
         second pass over the recording.
     plot : str or Path, optional
-        Path of a picture of the analysis, which ends in .png, .pdf or .svg; None draws none.
+        Path of a plot of the analysis: .png, .pdf or .svg. None draws no plot.
     force : bool, default False
         Whether to overwrite existing files.
     **changes
@@ -95,7 +95,7 @@ def analyze_file(
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
     LabelsError, OutputError
-        If the labels or the picture cannot be written or already exist.
+        If the labels or the plot cannot be written or already exist.
     SettingsError
         If the settings are invalid, or another track is the recording itself.
 
@@ -217,7 +217,7 @@ def _run_gate(
     others: OtherTracks | None,
     with_overview: bool,
 ) -> Timeline:
-    """Run the gate over the recording; return its timeline, or the whole overview for a picture."""
+    """Run the gate over the recording; return its timeline, or the whole overview for a plot."""
     from noisegate_cli.api.overviews import record, record_timeline
 
     _check_bleed(source, decision, others)

@@ -27,7 +27,7 @@ class GateStream:
     the whole recording with the same settings.
 
     A stream does not know what follows. Therefore the threshold must be a level, and a spectral
-    gate needs a sample of the noise. `GateSettings.live` are settings with a short latency.
+    gate needs a sample of the noise. `GateSettings.live` returns settings with a short latency.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ class GateStream:
     y_noise : array_like, optional
         Samples of the noise alone, shaped as the blocks, for a spectral gate.
     keep, cut : sequence of (float, float), optional
-        Segments, from and to in seconds since the start of the stream, in which the gate is fully
-        open, or fully closed, in any case. The fades lie outside. Where both overlap, `keep` has
+        Time spans (from, to) in seconds since the start of the stream in which the gate is always
+        fully open, or always fully closed. The fades lie outside. Where both overlap, `keep` has
         priority.
 
     Raises

@@ -26,8 +26,8 @@ class KeyTrack:
     path : Path or None
         None for an array.
     alignment : Alignment or None
-        Relation between the clocks; None if they have no sound in common, so that both recordings
-        were taken to start together.
+        Relation between the clocks; None if the recordings have no sound in common, so that they
+        were assumed to start together.
     """
 
     path: Path | None

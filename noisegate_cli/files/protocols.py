@@ -61,7 +61,7 @@ class Decoder(Protocol):
         Raises
         ------
         DamageError
-            If decoding fails and can't continue.
+            If decoding fails and cannot continue.
         """
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class Encoder(Protocol):
         Raises
         ------
         OSError, ValueError, AssertionError, soundfile.SoundFileError
-            If the samples can't be written; `AudioWriter` converts these errors.
+            If the samples cannot be written; `AudioWriter` converts these errors.
         """
 
     def close(self) -> None:

@@ -38,13 +38,13 @@ MIN_DRIFT_SPAN_S = 20.0
 """The drift is estimated if the correlated windows extend over at least this time."""
 
 MIN_PEAK_RATIO, MIN_SINGLE_PEAK_RATIO = 7.0, 10.0
-"""Least ratio of a peak to the RMS of the correlation, with several windows and with one."""
+"""Minimum ratio of a peak to the RMS of the correlation, with several windows and with one."""
 
 MAX_PEAKS = 3
 """Peaks of each window: sounds from two sources have different lags."""
 
 LINE_TOLERANCE_S, PEAK_DISTANCE_S = 0.001, 0.002
-"""Largest distance of a peak from the line, and smallest distance between peaks of a window."""
+"""Largest distance of a peak from the line, and minimum distance between peaks of a window."""
 
 WHITENING_HZ, LEVELLING_S, LEVELLING_FLOOR = 4.0, 0.02, 0.1
 """Half the widths of the surroundings to which spectrum and level are normalized, and the level,

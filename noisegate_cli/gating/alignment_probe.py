@@ -8,7 +8,7 @@ from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.samples import Samples, full_scale
 
 PROBE_RATE_HZ = 4000
-"""Least sample rate after the decimation."""
+"""Minimum sample rate after the decimation."""
 
 WINDOW_S = 4.0
 """Length of a window: a drift of 100 ppm shifts its end by less than half a millisecond."""
@@ -43,7 +43,7 @@ class AlignmentProbe(BlockProcessor[Samples, None]):
         self.length = round(WINDOW_S * self.rate)
         """Samples of a window."""
         self.stride = 1
-        """Distance of the windows that are correlated."""
+        """Distance between the windows that are correlated."""
         self.count = 0
         """Number of windows in the recording."""
         self._windows: dict[int, NDArray[np.float16]] = {}

@@ -11,7 +11,7 @@ MAX_LISTED_CUTOFFS = 10
 """Number of the worst cut-offs in a list for a reader."""
 
 MAX_MARKED_CUTOFFS = 200
-"""Number of the worst cut-offs in pictures and labels: more marks would cover each other."""
+"""Number of the worst cut-offs in plots and labels: more marks would cover each other."""
 
 
 @dataclass(frozen=True, slots=True)

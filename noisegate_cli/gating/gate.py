@@ -54,7 +54,8 @@ class Gate(BlockProcessor[Samples, Gated]):
     with_samples
         Whether to return gated samples. Without them, only the mask is computed, for the report.
     span
-        First sample that the report describes, a multiple of the hop, and first sample after them.
+        First sample that the report describes, a multiple of the hop, and first sample after the
+        span.
     live
         Whether to minimize the latency of a spectral gate. The output is the same, except for a
         spectral gate that tracks the noise: it then tracks it in smaller batches.
@@ -155,7 +156,7 @@ class Gate(BlockProcessor[Samples, Gated]):
     def _create_spectral(
         self, sample_rate: int, channels: int, quantization_step: int, live: bool
     ) -> "tuple[SpectralGate | None, MagnitudeMask | None]":
-        """Return what reduces the noise in each frequency bin; one of them at most."""
+        """Return what reduces the noise in each frequency bin; at most one of them."""
         settings, noises = self._decision.settings, self._noises
         if settings.spectral == "off" or not (any(noises) or settings.masks_by_level):
             return None, None

@@ -93,8 +93,8 @@ class SettingsChanges(TypedDict, total=False):
 def convert_value(name: str, value: Any) -> Any:
     """Return the value of a setting in the form in which it is stored.
 
-    Pairs become tuples, paths become text, texts become numbers, and scalars of numpy and other
-    numbers become those of Python. Settings are then compared and hashed by value.
+    Pairs become tuples, paths become text, text becomes numbers, and NumPy scalars and other numbers
+    become Python numbers. Settings are then compared and hashed by value.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A sheet of small pictures of several recordings."""
+"""A sheet of small plots of several recordings."""
 
 import math
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class SheetEntry(NamedTuple):
 
     name: str
     reason: str
-    """Why a person should listen to it."""
+    """Reason to listen to it."""
     overview: Overview
 
 

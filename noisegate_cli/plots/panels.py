@@ -1,4 +1,4 @@
-"""Panels of pictures: each draws one kind of data into the axes that it gets."""
+"""Panels of plots: each draws one kind of data into the axes that it gets."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -63,8 +63,8 @@ def batch(
         bool,
         typer.Option(
             "--tracks",
-            help="The recordings of a folder are the tracks of one session: close where only the "
-            "other tracks have sound.",
+            help="Treat the recordings in a folder as the tracks of one session: close where only "
+            "the other tracks have sound.",
             rich_help_panel=RELATED_PANEL,
         ),
     ] = False,
@@ -74,12 +74,12 @@ def batch(
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Gate every recording below a folder.
+    """Gate every recording in a folder and its subfolders.
 
-    The outputs have the same names below the output folder. The manifest
-    ngate-manifest.jsonl there records what is done. If you repeat the
-    command, it gates only recordings that are new, changed or failed, or
-    that were gated with other settings.
+    The outputs have the same names in the output folder. The manifest
+    ngate-manifest.jsonl in that folder records what was done. If you
+    repeat the command, it gates only recordings that are new, changed or
+    failed, or that were gated with other settings.
     """
     from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.trees import default_output_directory
@@ -176,7 +176,7 @@ def _execute(run: "BatchRun") -> None:
 
 def _print_picture_path(path: Path | None) -> None:
     name = quote_path(path) if path else "none, because there is nothing to review"
-    print_message(f"picture    {name}")
+    print_message(f"plot       {name}")
 
 
 def _print_table(report: "BatchReport") -> None:

@@ -438,7 +438,7 @@ def main() -> None:
     if unknown := set(sections) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}")
     if not NGATE:
-        sys.exit("ngate is not installed beside this Python: run make bench")
+        sys.exit("ngate is not installed for this Python: run make bench")
     rounds = max(1, options.rounds or (1 if options.quick else 5))
     command = parser.prog + " --quick" * options.quick + " --full" * options.full
     command += f" --only {options.only}" * bool(options.only)

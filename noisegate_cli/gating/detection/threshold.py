@@ -118,7 +118,7 @@ def suggest_threshold(
 ) -> ThresholdSuggestion:
     """Suggest a threshold from levels alone.
 
-    The threshold is far enough above the noise that a gate with the given hysteresis closes again.
+    The threshold is far enough above the noise for a gate with the given hysteresis to close again.
     Digital silence is ignored.
 
     Parameters

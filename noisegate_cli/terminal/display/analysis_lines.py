@@ -37,7 +37,7 @@ CSV_COLUMNS = (
 
 
 def choose_columns(width: int) -> tuple[str, ...]:
-    """Return the titles of the columns that fit beside a name into `width` characters."""
+    """Return the titles of the columns that fit into `width` characters together with a name."""
     titles = [title for title, _ in COLUMNS]
     for optional in OPTIONAL_COLUMNS:
         if sum(size + 1 for title, size in COLUMNS if title in titles) + MIN_NAME_CHARS <= width:

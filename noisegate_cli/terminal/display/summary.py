@@ -80,7 +80,7 @@ def format_short_summary(result: "GateResult") -> list[str]:
 
 
 def _format_closed_share(result: "GateResult") -> str:
-    """Return for how much of the time the recording is attenuated, without the end of the line."""
+    """Return the share of the time in which the recording is attenuated, to begin a line."""
     share = f"{100 * result.statistics.closed_share:.1f} % of " + format_duration(
         result.source.duration
     )
@@ -119,7 +119,7 @@ def _format_gain(result: "GateResult") -> Iterator[str]:
     if suggestion and is_range_softened(result.range_db, settings):
         contrast = format_contrast(suggestion.noise_floor_db, suggestion.active_db)
         yield (
-            f"range      {range_db}, as signal and noise are only {contrast} apart; "
+            f"range      {range_db}, because signal and noise are only {contrast} apart; "
             "--range mute silences the pauses"
         )
 
@@ -197,7 +197,7 @@ def _describe_noise_source(source: str, settings: GateSettings) -> str:
         return f"learned from {quote_path(noise) if is_file else noise}"
     if source == "pauses":
         return "learned from the pauses"
-    return "estimated from the quietest frames of each bin, because there is no pause"
+    return "estimated from the quietest frames of each bin, because there are no pauses"
 
 
 def format_cutoff_counts(cutoffs: "CutoffReport") -> str:

@@ -1,4 +1,4 @@
-"""A recording along the width of a terminal: its peaks, and where a gate is open."""
+"""A recording across the width of a terminal: its peaks, and where a gate is open."""
 
 import math
 from typing import TYPE_CHECKING, Any

@@ -50,7 +50,7 @@ class OutputGroup(OptionGroup):
             metavar="EXT",
             help="Output format, such as flac.",
             rich_help_panel=OUTPUT_PANEL,
-            show_default="as the input",
+            show_default="same as the input",
             autocompletion=complete_formats,
         ),
     ] = None
@@ -189,7 +189,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             "--verbose",
             "-v",
-            help="Print a line for each recording, with the reason, instead of the progress.",
+            help="Print a line for each recording, with the reason, instead of the progress bar.",
             **EXECUTION_PANEL,
         ),
     ] = False

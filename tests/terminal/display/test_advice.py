@@ -146,7 +146,7 @@ def test_each_kind_of_cutoff_has_its_own_remedy():
     assert (remedies["decay"], remedies["attack"]) == (["--hold 500"], ["--lookahead 200"])
 
 
-def test_the_suggested_hold_covers_the_longest_cut_sound_of_all():
+def test_the_suggested_hold_covers_the_longest_cut_sound():
     loud = [Cutoff(i, "decay", 40, 0.1) for i in range(20)]
     longest = Cutoff(30, "decay", 11, 0.9)
     assert suggest_cutoff_remedies(result_with(*loud, longest))["decay"] == ["--hold 1000"]
