@@ -248,7 +248,7 @@ class _PauseWindows:
         Only windows that `levels` cover count; without any, the level is infinite.
         """
         frames = frames[:, None]
-        # All windows at once: a call of numpy costs more than its work on a few frames.
+        # All windows at once: a NumPy call costs more than its work on a few frames.
         squares = levels.take(frames + direction * self._distances, mode="clip") ** 2
         ends = frames + direction * self._ends
         powers = np.empty(ends.shape)

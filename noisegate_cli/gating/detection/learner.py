@@ -44,8 +44,8 @@ enough than for events, because it closes the gate on nothing."""
 MIN_EVIDENCE_CONTRAST_DB, MAX_CONTRAST_LOSS_DB = 12.0, 1.0
 """The evidence counts only if the open frames exceed the median closed frame by this level. Where
 the contrast is lower without evidence, as in noise, the evidence may reduce it by the second value.
-Speech among events keeps 14 dB. Music keeps less if its melody resembles a voice and its drums count
-as events, and so does speech whose voices count as events."""
+Speech among events keeps 14 dB. Music keeps less if its melody resembles a voice and its drums
+count as events, and so does speech whose voices count as events."""
 
 
 class SignalModelLearner(BlockProcessor[Samples, None]):

@@ -180,7 +180,7 @@ class SignalModel:
     learned: LearnedFrames | None = field(default=None, repr=False)
     """The frames from which the distributions were learned, until learning is complete."""
     evidence: "Evidence | None" = field(default=None, repr=False)
-    """Term of the score besides the spectrum; None if the recording is not speech."""
+    """Term of the score in addition to the spectrum; None if the recording is not speech."""
     undecided_score: float = np.inf
     """Score of all frames if signal and noise are not separated, so that nothing is attenuated: ∞
     for a gate, and −∞ for one that ducks."""
