@@ -123,7 +123,7 @@ MAX_DRIFT_RATIO = 3.5
 """Limit of `drift_to_jump_ratio` for noise: noise has 1 to 2, rarely 3; quiet music 4 to 25."""
 
 MIN_NOISE_CONTRAST_DB = 9.0
-"""With a higher contrast noise may be tonal, as a hum is."""
+"""With a higher contrast noise may have tones, as a hum has."""
 
 RARE_WINDOW_MS, MIN_RARE_RISE = 250.0, 3.0
 """A rare event is signal too if the loudest quarter of a second exceeds this initial score."""
@@ -269,7 +269,9 @@ def _judge_noise(
         return Verdict.STEADY_TONE
     if len(levels) < extractor.frames(MIN_NOISE_ONLY_MS):
         return Verdict.TOO_SHORT
-    return Verdict.TONAL if spectra.is_tonal(np.ones(len(levels), np.bool_)) else Verdict.NOISE_ONLY
+    is_any = np.ones(len(levels), np.bool_)
+    is_music = spectra.is_tonal(is_any) or spectra.has_melody(is_any)
+    return Verdict.TONAL if is_music else Verdict.NOISE_ONLY
 
 
 def _judge_classes(
@@ -283,7 +285,9 @@ def _judge_classes(
         return Verdict.LOW_CONTRAST
     if drift_ratio > MAX_DRIFT_RATIO:
         return Verdict.MUSIC_LIKE
-    if contrast_db < MIN_NOISE_CONTRAST_DB and spectra.is_tonal(is_noise):
+    if contrast_db < MIN_NOISE_CONTRAST_DB and (
+        spectra.is_tonal(is_noise) or spectra.has_melody(is_noise)
+    ):
         return Verdict.TONAL
     return Verdict.SEPARATED
 
