@@ -28,7 +28,6 @@ which each band varies by a fixed number of decibels on its own, and all bands v
 number together. The prior has the weight of a fixed number of additional frames.
 """
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -58,6 +57,7 @@ from noisegate_cli.gating.frames.noise_floor import (
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_running_mean
 from noisegate_cli.samples import to_db
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.detection.evidence import Evidence
@@ -155,8 +155,7 @@ class LearnedFrames(NamedTuple):
     """Whether the recording was gated or edited before."""
 
 
-@dataclass(frozen=True, eq=False)
-class SignalModel:
+class SignalModel(NamedTuple):
     """Distributions of signal and noise of one gate, learned from a recording."""
 
     verdict: Verdict
@@ -167,8 +166,8 @@ class SignalModel:
     """
     floor: float = MIN_POWER_DENSITY
     """Power per Hz that is added to each band."""
-    signal: ShrunkGaussian | None = field(default=None, repr=False)
-    noise: ShrunkGaussian | None = field(default=None, repr=False)
+    signal: ShrunkGaussian | None = None
+    noise: ShrunkGaussian | None = None
     offset: float = 0.0
     """Added to the ratio of signal to noise where noise masks most of the signal."""
     contrast_db: float = 0.0
@@ -177,13 +176,16 @@ class SignalModel:
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
-    learned: LearnedFrames | None = field(default=None, repr=False)
+    learned: LearnedFrames | None = None
     """The frames from which the distributions were learned, until learning is complete."""
-    evidence: "Evidence | None" = field(default=None, repr=False)
+    evidence: "Evidence | None" = None
     """Term of the score in addition to the spectrum; None if the recording is not speech."""
     undecided_score: float = np.inf
     """Score of all frames if signal and noise are not separated, so that nothing is attenuated: ∞
     for a gate, and −∞ for one that ducks."""
+
+    def __repr__(self) -> str:
+        return format_repr(self, "verdict", "contrast_db", "noise_db", "signal_db")
 
     def levels(self, densities: BandPowerArray) -> BandLevelsDb:
         """Convert powers per Hz, shaped (frames, bands), to levels in dB."""
@@ -256,7 +258,7 @@ def learn_signal_model(
     )
     if verdict is not Verdict.SEPARATED:
         return model
-    return replace(model, signal=signal, noise=noise, offset=offset, learned=frames)
+    return model._replace(signal=signal, noise=noise, offset=offset, learned=frames)
 
 
 def _judge_noise(
