@@ -21,7 +21,7 @@ from noisegate_cli.text import quote_for_shell
 if TYPE_CHECKING:
     from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.gating.cutoffs import CutoffReport
+    from noisegate_cli.gating.cutoff_report import CutoffReport
 
 
 MIN_AGREEMENT = 0.99

@@ -30,7 +30,7 @@ from noisegate_cli.text import (
 if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.files.audio_info import AudioInfo
-    from noisegate_cli.gating.cutoffs import CutoffReport
+    from noisegate_cli.gating.cutoff_report import CutoffReport
 
 
 def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str]:

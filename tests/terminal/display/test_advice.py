@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from noisegate_cli import GateSettings, analyze_file, gate_file
-from noisegate_cli.gating.cutoffs import Cutoff, CutoffReport
+from noisegate_cli.gating.cutoff_report import Cutoff, CutoffReport
 from noisegate_cli.terminal.cli import run
 from noisegate_cli.terminal.commands import build_command
 from noisegate_cli.terminal.display.advice import (
