@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from noisegate_cli.api.overviews import OverviewParts
     from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.bleed.report import BleedReport
-    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.gate_report import GateReport
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.plots.overview import Overview
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AnalysisReport(Report, DrawableResult):
     """Result of `analyze_file`.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from noisegate_cli.api.pictures import DrawableResult, draw_analysis_of, draw_gate_of
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.settings import GateSettings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noisegate_cli.plots.overview import Overview
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ArrayGateResult(GateReport, DrawableResult):
     """Result of `gate` with `return_result=True`.
 

@@ -29,6 +29,7 @@ from noisegate_cli.files.inputs.reader import add_path_to_errors, open_reader
 from noisegate_cli.files.outputs.naming import OutputOptions, check_track_number
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
+from noisegate_cli.gating.detection.rule import STAYS_OPEN
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.setting_values import SettingsChanges
 from noisegate_cli.gating.settings import GateSettings
@@ -291,7 +292,7 @@ def measure_level_histogram(
         add_path_to_errors(Path(path)),
     ):
         info = reader.info
-        detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
+        detector = LevelDetector(STAYS_OPEN, settings, info.sample_rate, info.channels)
         for block, last in report_progress(reader.blocks(), info.samples, report):
             histogram.add(detector.process(block, last)[1])
     return histogram

@@ -135,7 +135,7 @@ def gate_file(
         Whether to wait until the output and its name are on the disk, so that they survive a power
         cut.
     with_peak : bool, default False
-        Whether to measure the peak of the input, which takes about 10 % longer.
+        Whether to measure the peak of the input, which takes about 10% longer.
     progress : bool or callable, default False
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
     **changes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 from noisegate_cli.api.pictures import DrawableResult, draw_gate_of
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import AudioInfo
-from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from noisegate_cli.api.noise_input import measure_noise_array, measure_noise_fil
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import ForcedStretches, to_spans
-from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
+from noisegate_cli.gating.gate import Gate, compute_latency
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.settings import GateSettings, check_settings_type
 from noisegate_cli.samples import MAX_CHANNELS, Samples
 from noisegate_cli.text import format_repr, pluralize

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from noisegate_cli.files.labels.track import Envelope, LabelTrack, Segment
-    from noisegate_cli.gating.cutoffs import Cutoff
-    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.cutoff_report import Cutoff
+    from noisegate_cli.gating.gate_report import GateReport
 
 UNNAMED = "recording"
 """Name of a recording from standard input or an array."""
@@ -131,7 +131,7 @@ def write_labels(
     '0.488000\t1.016000\topen\n'
     """
     from noisegate_cli.files.labels.label_file import open_label_writer
-    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.gate_report import GateReport
 
     check_path("path", path)
     if recording != "":

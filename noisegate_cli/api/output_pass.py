@@ -16,7 +16,8 @@ from noisegate_cli.files.inputs.reader import Reader, add_path_to_errors
 from noisegate_cli.files.outputs.metadata import InputMetadata
 from noisegate_cli.files.outputs.writer import AudioWriter, open_writer
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.gate import Gate, GateReport
+from noisegate_cli.gating.gate import Gate
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.samples import Samples, compute_peak
 
 if TYPE_CHECKING:

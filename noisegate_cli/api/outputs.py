@@ -20,7 +20,7 @@ from noisegate_cli.files.outputs.target import (
     is_same_file,
     output_info,
 )
-from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class OverviewParts(TypedDict, total=False):
-    """What an overview holds besides the levels, which every overview has."""
+    """What an overview contains in addition to the levels, which every overview has."""
 
     with_spectrogram: bool
     """Whether it has a spectrogram; by default it has none."""

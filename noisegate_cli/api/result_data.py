@@ -11,8 +11,8 @@ from noisegate_cli.json_values import to_json_value
 if TYPE_CHECKING:
     from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.gating.cutoffs import CutoffReport
-    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.cutoff_report import CutoffReport
+    from noisegate_cli.gating.gate_report import GateReport
 
 MUTE_TEXT = "mute"
 """A gain of −∞ dB. JSON has no infinite numbers, and null means that a value is not given."""

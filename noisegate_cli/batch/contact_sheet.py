@@ -56,7 +56,7 @@ def write_contact_sheet(
     root
         Input tree.
     candidates
-        Recordings to show. One that cannot be read any more is omitted.
+        Recordings to show. One that can no longer be read is omitted.
     settings_for
         Returns the settings of a recording from its name.
 

@@ -12,7 +12,7 @@ from noisegate_cli.files.outputs.naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 
 ThresholdScope = Literal["tree", "folder"]
-"""Scope of a shared threshold: all recordings, or the recordings of one folder."""
+"""Scope of a shared threshold: all recordings, or the recordings in one folder."""
 
 DEFAULT_TIMEOUT_S = 600.0
 """Timeout of a recording on this machine."""
@@ -49,7 +49,7 @@ class BatchConfig:
     threshold_scope: ThresholdScope | None = None
     """Scope of a shared threshold; None if each recording has its own threshold."""
     tracks: bool = False
-    """Whether the recordings of a folder are the tracks of one session, so that each of them is
+    """Whether the recordings in a folder are the tracks of one session, so that each of them is
     gated against the others."""
     key: Path | None = None
     """Another recording that opens the gate of all, or a folder with one for each recording, of the

@@ -37,11 +37,11 @@ class Decoder(Protocol):
 
     @property
     def damaged(self) -> int:
-        """Number of errors while decoding until now."""
+        """Number of errors while decoding so far."""
 
     @property
     def holes(self) -> list[Hole]:
-        """Samples until now that could not be decoded, and that are replaced by silence."""
+        """Samples so far that could not be decoded, and that are replaced by silence."""
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks.

@@ -67,7 +67,7 @@ def parse_threshold(text: str) -> float | str:
     if value > 1:
         raise SettingsError(
             f"threshold {text!r} is above full scale, 1.0: "
-            f"for {value:g} % give {value / 100:g}, for a level in dBFS give -{value:g}dB"
+            f"for {value:g}% give {value / 100:g}, for a level in dBFS give -{value:g}dB"
         )
     return value
 

@@ -56,7 +56,7 @@ CONTROLS = (
     "ratio",
     "knee_db",
 )
-"""Settings that the page changes, besides the threshold."""
+"""Settings that the page changes, in addition to the threshold."""
 
 SURVEY_SHARE = 0.9
 """Typical share of the work that the measurements take."""

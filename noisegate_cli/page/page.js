@@ -143,7 +143,7 @@ class Page {
     for (const mask of state.masks) for (const [first, after] of listRuns(mask)) open += after - first;
     const segments = listSegments(data, state.mask).length;
     const share = (100 * (1 - open / frames)).toFixed(1);
-    const text = `Closed ${share} % of the time, ${segments} open segment${segments === 1 ? "" : "s"}.`;
+    const text = `Closed ${share}% of the time, ${segments} open segment${segments === 1 ? "" : "s"}.`;
     $("summary").textContent = text;
     // A screen reader announces it when the user stops dragging.
     clearTimeout(this.summaryTimer);

@@ -76,7 +76,7 @@ def encode_segments(
     segments
         Sorted segments that do not overlap.
     watch
-        Function that gets the samples of each sound, and yields them unchanged.
+        Function that receives the samples of each sound, and yields them unchanged.
     """
     rate, channels = info.sample_rate, _count_sound_channels(info.channels)
     length_s = sum(end - start for start, end in segments)

@@ -23,7 +23,7 @@ from noisegate_cli.gating.cutoffs import CutoffAudit, is_audited
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.level_detector import LevelDetector
-from noisegate_cli.gating.detection.rule import AdaptiveThreshold
+from noisegate_cli.gating.detection.rule import STAYS_OPEN, AdaptiveThreshold
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
 from noisegate_cli.gating.detection.threshold import suggest_threshold
 from noisegate_cli.gating.frames.chunked_values import ChunkedValues
@@ -168,7 +168,7 @@ class _TrackCollector:
             channels if self._active is None else len(self._active),
             decision.subsample,
         )
-        self._level_meter = LevelDetector(-1.0, settings, rate, channels)
+        self._level_meter = LevelDetector(STAYS_OPEN, settings, rate, channels)
         self._level_track = LevelTrack()
         self._peak_span = max(rate // PEAK_SPANS_PER_S, -(-info.samples // MAX_PEAK_SPANS), 1)
         self._peak_meter = PeakMeter(self._peak_span)

@@ -70,6 +70,6 @@ def _draw_entry(axes: "Axes", entry: SheetEntry) -> None:
     name = escape_unprintable(entry.name)
     name = name if len(name) <= MAX_NAME_CHARS else f"…{name[1 - MAX_NAME_CHARS :]}"
     set_title(axes, name)
-    closed = f"{100 * overview.report.statistics.closed_share:.0f} % closed"
+    closed = f"{100 * overview.report.statistics.closed_share:.0f}% closed"
     axes.set_title(f"{entry.reason}, {closed}", loc="right", color=VERMILION)
     set_time_axis(axes, overview.duration, overview.offset_s, max_ticks=6)

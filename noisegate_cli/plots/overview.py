@@ -13,7 +13,7 @@ from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Gains
 from noisegate_cli.gating.gain.mask import DetectorValues, Mask
-from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.plots.tracks import (
     Range,

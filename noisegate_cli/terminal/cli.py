@@ -154,7 +154,7 @@ def _describe_error(error: Exception) -> tuple[str, int]:
     if isinstance(error, NoisegateError):
         is_usage = isinstance(error, SettingsError)
         return str(error), EXIT_USAGE_ERROR if is_usage else EXIT_FAILURE
-    if hasattr(error, "format_message"):  # a usage error of Typer
+    if hasattr(error, "format_message"):  # a Typer usage error
         from noisegate_cli.terminal.suggestions import describe_usage_error
 
         # Without arguments its message is empty: Typer prints the help.

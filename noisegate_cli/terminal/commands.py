@@ -1,4 +1,4 @@
-"""Build a command of Typer: its options, the presets in its help, and its failures as JSON."""
+"""Build a Typer command: its options, the presets in its help, and its failures as JSON."""
 
 import inspect
 import os
@@ -71,7 +71,7 @@ class StrictCommand(TyperCommand):
     """
 
     def make_parser(self, ctx: Any) -> Any:
-        """Return the parser of Typer, which would use the last value."""
+        """Return Typer's parser, which would use the last value."""
         parser = super().make_parser(ctx)
         parse = parser.parse_args
 

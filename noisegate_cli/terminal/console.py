@@ -149,7 +149,7 @@ def wrap_stdout_errors() -> Iterator[None]:
 
 
 def print_renderable(target: "Console", *renderables: object) -> None:
-    """Print tables or text of rich; lines for a log have no trailing blanks."""
+    """Print rich tables or text; log lines have no trailing spaces."""
     if target.is_terminal:
         target.print(*renderables)
         return

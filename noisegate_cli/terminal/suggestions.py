@@ -9,7 +9,7 @@ from noisegate_cli.text import normalize_number, quote_for_shell, suggest_neares
 
 
 def describe_usage_error(error: Exception, message: str) -> str:
-    """Return the message for a usage error of Typer, on one line.
+    """Return the message for a Typer usage error, on one line.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Batches in which the recordings of a folder are the tracks of one session."""
+"""Batches in which the recordings in a folder are the tracks of one session."""
 
 import os
 from pathlib import Path

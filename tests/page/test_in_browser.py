@@ -134,7 +134,7 @@ def test_dragging_the_threshold_line_moves_the_gate(opened):
     threshold = setting(opened, "threshold_db")
     assert abs(threshold + 18) < 2
     assert f"--threshold={threshold:g}dB" in command(opened)
-    assert f"Closed {100 * closed_share:.1f} %" in opened.evaluate(
+    assert f"Closed {100 * closed_share:.1f}%" in opened.evaluate(
         "document.getElementById('summary').textContent"
     )
 

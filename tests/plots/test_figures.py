@@ -1,4 +1,4 @@
-"""What the plots show, read from the objects of matplotlib."""
+"""What the plots show, read from matplotlib objects."""
 
 import os
 import subprocess
@@ -98,7 +98,7 @@ def test_the_share_of_columns_adds_up_to_the_open_time(speech):
 def test_an_analysis_shows_waveform_levels_scores_and_spectrogram(speech):
     figure = draw_analysis(speech, "name.wav", suggested_db=-32.0)
     closed = 100 * speech.report.statistics.closed_share
-    waveform = find_panel(figure, f"waveform, gate closed {closed:.1f} %")
+    waveform = find_panel(figure, f"waveform, gate closed {closed:.1f}%")
     np.testing.assert_allclose(closed_spans(waveform), speech.closed_seconds, atol=1e-6)
     levels = find_panel(figure, "frame level (RMS)")
     assert levels.get_ylabel() == "dBFS"
@@ -294,7 +294,7 @@ def test_times_are_labeled_by_their_step(seconds, step, label):
 def test_a_contact_sheet_names_the_recordings_and_the_reasons(threshold_gate):
     entries = [SheetEntry(f"{'deep/' * 20}{i}.wav", "cut-offs", threshold_gate) for i in range(3)]
     figure = draw_contact_sheet(entries, "title")
-    assert [axes.get_title("right") for axes in figure.axes[:3]] == ["cut-offs, 31 % closed"] * 3
+    assert [axes.get_title("right") for axes in figure.axes[:3]] == ["cut-offs, 31% closed"] * 3
     assert all(len(axes.get_title("left")) <= 48 for axes in figure.axes)
     assert figure.axes[2].get_title("left").endswith("/2.wav")
     assert not figure.axes[3].axison

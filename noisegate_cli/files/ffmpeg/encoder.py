@@ -56,7 +56,7 @@ LAME_SCALES = {192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
 
 @contextmanager
 def convert_errors() -> Iterator[None]:
-    """Convert errors of FFmpeg to ValueError, except those of the system."""
+    """Convert FFmpeg errors to ValueError, except system errors."""
     try:
         yield
     except av.FFmpegError as error:

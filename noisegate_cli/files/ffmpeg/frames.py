@@ -1,4 +1,4 @@
-"""Sample types, channel layouts and samples of the frames of PyAV."""
+"""Sample types, channel layouts and samples of PyAV frames."""
 
 from pathlib import Path
 from typing import Any

@@ -31,7 +31,7 @@ class PacketDecoder:
     Parameters
     ----------
     container
-        Container of PyAV.
+        PyAV container.
     stream
         Its audio stream.
     demuxer
@@ -43,7 +43,7 @@ class PacketDecoder:
     def __init__(self, container: Any, stream: Any, demuxer: str, path: Path) -> None:
         self._container, self._stream, self._demuxer = container, stream, demuxer
         self.errors = 0
-        """Number of packets until now that could not be read or decoded."""
+        """Number of packets so far that could not be read or decoded."""
         self.is_incomplete = False
         """Whether data is missing that no error shows."""
         self.first_packet: Any = None

@@ -1,4 +1,4 @@
-"""Properties of the streams of PyAV."""
+"""Properties of PyAV streams."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,7 +13,7 @@ MAX_ROUNDING_S = 0.0015
 
 
 def describe_streams(streams: Sequence[Any]) -> tuple[AudioTrack, ...]:
-    """Return the properties of the audio streams of PyAV."""
+    """Return the properties of PyAV audio streams."""
     return tuple(
         AudioTrack(
             stream.metadata.get("title") or stream.metadata.get("name") or "",
@@ -26,7 +26,7 @@ def describe_streams(streams: Sequence[Any]) -> tuple[AudioTrack, ...]:
 
 
 def has_other_tracks(container: Any, stream: Any) -> bool:
-    """Return whether a container of PyAV has other streams than `stream`, besides its cover."""
+    """Return whether a PyAV container has streams other than `stream` and the cover."""
     return any(
         other is not stream and not (other.type == "video" and is_cover(other))
         for other in container.streams
@@ -40,12 +40,12 @@ def find_frame_rate(container: Any) -> Fraction | None:
 
 
 def is_cover(stream: Any) -> bool:
-    """Return whether a video stream of PyAV is the cover of a recording."""
+    """Return whether a PyAV video stream is the cover art of a recording."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
 def find_start(packet: Any, frame: Any) -> float:
-    """Return the time in seconds of the first sample, from the first packet and frame of PyAV.
+    """Return the time in seconds of the first sample, from PyAV's first packet and frame.
 
     The decoder removes the padding of the encoder, and rounds the timestamp of what remains to the
     unit of the container, such as a millisecond. The padding itself is not rounded.

@@ -41,7 +41,7 @@ class DecoderChooser:
     parts
         Parts of the file if it is several files joined end to end; None to find them.
     warn
-        Function that gets warnings about what is not read.
+        Function that receives warnings about what is not read.
     """
 
     def __init__(

@@ -114,7 +114,7 @@ class AudioReader:
 
     @property
     def chapters(self) -> "tuple[Chapter, ...]":
-        """Chapters that the container has, besides those in tags."""
+        """Chapters that the container has, in addition to those in tags."""
         return self._decoder.chapters
 
     @property

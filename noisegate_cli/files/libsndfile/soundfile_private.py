@@ -1,4 +1,4 @@
-"""All uses of parts of soundfile that are not public.
+"""All uses of private parts of soundfile.
 
 A version of soundfile may change these parts; the tests of this module check them.
 """

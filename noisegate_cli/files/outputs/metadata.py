@@ -26,7 +26,7 @@ class InputMetadata:
     """Tags that the decoder of the input reports."""
     chunks: MetadataChunks | None = None
     decoder_chapters: "tuple[Chapter, ...]" = ()
-    """Chapters that the decoder of the input reports, besides those in tags."""
+    """Chapters that the decoder of the input reports, in addition to those in tags."""
     duration: float = 0.0
     """Duration of the input in seconds; 0 if unknown."""
     keep_mtime: bool = False

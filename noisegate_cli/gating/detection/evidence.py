@@ -1,4 +1,4 @@
-"""Evidence for speech besides the spectrum: a term of the score at each moment.
+"""Evidence for speech in addition to the spectrum: a term of the score at each moment.
 
 A sound near a voice belongs to speech. The log odds of a voice also count for the sounds around it.
 They decrease with distance, and are lower for a sound that is louder than the voice. If they are

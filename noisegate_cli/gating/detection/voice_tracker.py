@@ -37,7 +37,7 @@ SPEECH_DELAY_MS = 30.0
 MIN_VOICE_SHARE = 0.35
 """Minimum share of voices in the open frames of speech, weighted by the amplitude: it has 0.43 to
 0.84, also between bird song, snoring or keys; birds, toads, drums and most instruments have 0 to
-0.3. Without the weights, speech among keys has no more than drums."""
+0.3. Without the weights, speech among keys has no higher share than drums."""
 
 MIN_PURE_SHARE = 0.5
 """Minimum share of voices in the voiced open frames of speech, weighted by the amplitude: it has

@@ -42,7 +42,7 @@ MIN_VOICED_ENERGY = 1e-20
 """Energy below which a frame counts as silent, for which there is no autocorrelation."""
 
 MAX_CRY_HZ, CRY_LAGS = 900.0, 12
-"""Highest pitch above `MAX_PITCH_HZ` that is examined, as of crying, and the number of its lags."""
+"""Highest pitch above `MAX_PITCH_HZ` that is examined, as in crying, and the number of its lags."""
 
 SHAPE_FLOOR = 1e-3
 """Share of the mean power of the bins that is added to each before their shape is compared."""

@@ -21,7 +21,7 @@ from noisegate_cli.text import quote_for_shell
 if TYPE_CHECKING:
     from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.gating.cutoffs import CutoffReport
+    from noisegate_cli.gating.cutoff_report import CutoffReport
 
 
 MIN_AGREEMENT = 0.99
@@ -82,7 +82,7 @@ def _compare_thresholds(report: "AnalysisReport") -> list[str]:
     if given := report.levels.given_trial:
         if given.agreement is None or given.agreement >= MIN_AGREEMENT:
             return []
-        differs = f"{100 * (1 - given.agreement):.1f} % of the time"
+        differs = f"{100 * (1 - given.agreement):.1f}% of the time"
         return [
             f"The given threshold differs from the automatic gate for {differs}. For the automatic "
             "gate, omit -t."
@@ -93,7 +93,7 @@ def _compare_thresholds(report: "AnalysisReport") -> list[str]:
     is_speech = settings.listen == "voice" and not settings.key_hz
     return [
         "Even the best fixed threshold differs from the automatic gate for "
-        f"{100 * (1 - suggestion.agreement):.1f} % of the time: gate without -t"
+        f"{100 * (1 - suggestion.agreement):.1f}% of the time: gate without -t"
         + (", or for speech try --key 250-4000." if is_speech else ".")
     ]
 

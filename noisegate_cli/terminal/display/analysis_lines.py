@@ -59,7 +59,7 @@ def format_line(report: "AnalysisReport", titles: Sequence[str]) -> str:
         "peak dB": _format_db(levels.peak_db),
         "noise dB": _format_db(suggestion.noise_floor_db),
         "signal dB": _format_db(suggestion.active_db),
-        "closed": f"{100 * levels.closed_share:.0f} %",
+        "closed": f"{100 * levels.closed_share:.0f}%",
         "-t": "-" if suggestion.threshold is None else f"{suggestion.threshold:.3g}",
         "verdict": str(suggestion.verdict).replace("_", " "),
     }

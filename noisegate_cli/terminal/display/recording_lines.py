@@ -78,7 +78,7 @@ def describe_bleed(bleed: "BleedReport", others: "Sequence[OtherTrack]") -> list
             f"channel {level.gate + 1} from channel {level.reference + 1}{_level(level.level_db)}"
             for level in bleed.levels
         ]
-    return [*lines, f"closed for bleed {100 * bleed.closed_share:.1f} % of the time"]
+    return [*lines, f"closed for bleed {100 * bleed.closed_share:.1f}% of the time"]
 
 
 def format_alignment(alignment: "Alignment") -> str:

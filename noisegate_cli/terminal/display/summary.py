@@ -30,7 +30,7 @@ from noisegate_cli.text import (
 if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.files.audio_info import AudioInfo
-    from noisegate_cli.gating.cutoffs import CutoffReport
+    from noisegate_cli.gating.cutoff_report import CutoffReport
 
 
 def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str]:
@@ -39,7 +39,7 @@ def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str
     lines = [
         *([] if preset.lower() == "voice" else [f"preset     {escape_unprintable(preset)}"]),
         _format_threshold(result),
-        f"{_format_closed_share(result)} ({speed:.0f} × real time)",
+        f"{_format_closed_share(result)} ({speed:.0f}× real time)",
         f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
     lines += format_tracks(result)
@@ -70,7 +70,7 @@ def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str
 def format_short_summary(result: "GateResult") -> list[str]:
     """Return a line about one of several recordings, and a line for each warning."""
     figures = [
-        f"closed {100 * result.statistics.closed_share:.1f} % of "
+        f"closed {100 * result.statistics.closed_share:.1f}% of "
         f"{format_duration(result.source.duration)}",
         pluralize(result.statistics.openings, "opening"),
         *([format_cutoff_counts(result.cutoffs)] if result.cutoffs.count else []),
@@ -81,7 +81,7 @@ def format_short_summary(result: "GateResult") -> list[str]:
 
 def _format_closed_share(result: "GateResult") -> str:
     """Return the share of the time in which the recording is attenuated, to begin a line."""
-    share = f"{100 * result.statistics.closed_share:.1f} % of " + format_duration(
+    share = f"{100 * result.statistics.closed_share:.1f}% of " + format_duration(
         result.source.duration
     )
     if result.settings.duck:

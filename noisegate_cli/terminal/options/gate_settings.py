@@ -204,7 +204,7 @@ class TypedSettings(NamedTuple):
     preset: str
     """Name or file of the preset, as typed."""
     texts: Mapping[str, str | bool]
-    """The options given besides the preset, by the name of the setting."""
+    """The options given in addition to the preset, by the name of the setting."""
 
 
 PresetOption = Annotated[

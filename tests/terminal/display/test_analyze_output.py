@@ -245,7 +245,7 @@ def test_the_titles_of_the_table_are_whole_without_a_suggestion(capsys):
 def test_the_bar_of_an_analysis_is_redrawn_in_its_line(write):
     status, displayed = run_with_stderr_on_terminal("analyze", write(np.tile(SOUND, 4)))
     assert status == 0
-    shares = [int(share) for share in re.findall(r"(\d+) %", displayed)]
+    shares = [int(share) for share in re.findall(r"(\d+)%", displayed)]
     assert shares == sorted(shares)
     assert shares[-1] == 100
     # The cursor returns to the beginning of the line; at the end the line is erased.

@@ -45,7 +45,7 @@ def test_the_summary_and_json_report_lag_level_and_closed_share(write, tmp_path,
     err = capsys.readouterr().err
     assert "guest.flac': 1.50" in err
     assert "s later, bleed -1" in err
-    assert f"closed for bleed {100 * data['closed_share']:.1f} % of the time" in err
+    assert f"closed for bleed {100 * data['closed_share']:.1f}% of the time" in err
 
 
 def test_an_analysis_against_other_tracks_predicts_the_gate(write, tmp_path, capsys):
@@ -59,7 +59,7 @@ def test_an_analysis_against_other_tracks_predicts_the_gate(write, tmp_path, cap
     assert analyzed["closed_share"] == pytest.approx(gated["closed_share"], abs=0.001)
     ngate("analyze", host, "--against", guest)
     table = capsys.readouterr().out
-    assert f"closed for bleed {100 * gated['bleed']['closed_share']:.1f} % of the time" in table
+    assert f"closed for bleed {100 * gated['bleed']['closed_share']:.1f}% of the time" in table
     assert f"--against={guest}" in "".join(table.split())
 
 

@@ -49,7 +49,7 @@ def test_the_summary_and_json_report_the_key_and_the_ducking(folder, capsys):
     err = capsys.readouterr().err
     assert "key        'in.wav': no sound in common, so both start together" in err
     assert "ducking    12 dB down while the key is above the threshold" in err
-    assert re.search(r"^ducked     \d+\.\d % of 3\.00 s \(", err, re.MULTILINE)
+    assert re.search(r"^ducked     \d+\.\d% of 3\.00 s \(", err, re.MULTILINE)
     assert "closed" not in err
     assert run([*options, "--json", "--force"]) == 0
     data = json.loads(capsys.readouterr().out)
@@ -78,7 +78,7 @@ def test_ducking_without_a_separable_signal_attenuates_nothing(folder, capsys):
     assert run(["gate", "music.wav", "--duck", "-o", "out.wav"]) == 0
     err = capsys.readouterr().err
     assert "note       nothing is attenuated" in err
-    assert "ducked     0.0 % of 3.00 s" in err
+    assert "ducked     0.0% of 3.00 s" in err
     assert np.array_equal(sf.read("out.wav")[0], sf.read("music.wav")[0])
 
 
