@@ -72,8 +72,8 @@ class SparseSpectra(NamedTuple):
     def has_melody(self, selected: Flags) -> bool:
         """Return whether the selected frames have tones that last for a moment and then change.
 
-        The mean spectrum does not show such tones. Adjacent spectra of noise do not correlate. Those
-        of a motor or of hum correlate as much as distant ones.
+        The mean spectrum does not show such tones. Adjacent spectra of noise do not correlate.
+        Those of a motor or of hum correlate as much as distant ones.
         """
         is_selected = selected[self.frames]
         frames, powers = self.frames[is_selected], self.powers[is_selected]
