@@ -55,7 +55,7 @@ def test_the_reduction_is_the_maximum_attenuation(write, tmp_path, capsys, hiss)
 def test_noise_can_be_given_by_a_file_or_by_a_span(write, tmp_path, capsys, hiss):
     y = np.concatenate([hiss, tone(5, 0.1) + hiss])
     source, noise = write(y), write(hiss, "room.wav")
-    from_file, from_span = tmp_path / "file.wav", tmp_path / "stretch.wav"
+    from_file, from_span = tmp_path / "file.wav", tmp_path / "segment.wav"
     summary = run_command(capsys, "gate", source, "--spectral", "--noise", noise, "-o", from_file)
     assert "-40 dBFS, learned from '" in summary
     summary = run_command(
