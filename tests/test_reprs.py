@@ -10,7 +10,7 @@ from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.analysis import Analyzer
-from noisegate_cli.gating.cutoffs import CutoffReport
+from noisegate_cli.gating.cutoff_report import CutoffReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.detection.signal_model import SignalModel
@@ -28,6 +28,8 @@ MAX_REPR_CHARS = 200
 def iterate_results(value):
     """Yield a result and the results nested in it."""
     if isinstance(value, tuple):
+        if hasattr(value, "_fields"):
+            yield value
         for item in value:
             yield from iterate_results(item)
     # The parameters of a call and the description of a file are shown in full.

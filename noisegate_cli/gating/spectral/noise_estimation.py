@@ -50,12 +50,13 @@ MIN_PROFILE_FRAMES, QUIETEST_SHARE = 5, 0.1
 """Minimum number of frames of a noise profile, and the share of frames that are the quietest."""
 
 STEADY_QUANTILE_RATIO = 0.3
-"""A bin is steady if its 10 % quantile exceeds this multiple of its median. For noise the quantile
+"""A bin is steady if its 10% quantile exceeds this multiple of its median. For noise the quantile
 is 0.15 times the median; a steady tone has all its frames above."""
 
 MIN_FLOOR_RATIO = 0.15
-"""Least ratio of the 5 % quantile to the 20 % quantile of the powers in a bin with steady noise. It
-is 0.23 for noise of constant power, and much less for applause, whose level falls to no floor."""
+"""Minimum ratio of the 5% quantile to the 20% quantile of the powers in a bin with steady noise.
+It is 0.23 for noise of constant power, and much less for applause, whose level falls to no
+floor."""
 
 
 def compute_gate_powers(spectra: Sequence[Spectra], linked: bool) -> BinPowers:
@@ -293,7 +294,7 @@ def compute_signal_share(open_frames: BinPowers, pauses: BinPowers) -> BinPowers
 
 
 def _smooth_bins(bin_powers: BinPowers) -> BinPowers:
-    """Smooth the powers over neighbouring bins with the weights ¼, ½, ¼."""
+    """Smooth the powers over neighboring bins with the weights ¼, ½, ¼."""
     padded = np.pad(bin_powers, ((0, 0), (1, 1)), mode="edge")
     smoothed = padded[:, :-2] + padded[:, 2:]
     smoothed *= 0.25

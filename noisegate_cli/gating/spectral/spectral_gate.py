@@ -24,15 +24,15 @@ Both recursions forget their initial state. Therefore they run over many segment
 in parallel, and each starts a few run-in frames before its segment. This lets numpy process many
 frames at once.
 
-A voice has harmonics that the noise hides. They are regenerated from those above the noise (see
+A voice has harmonics that the noise masks. They are regenerated from those above the noise (see
 `HarmonicRegenerator`), and a share of their SNR is added to ξ.
 
 In a bin that never contains a signal, peaks above the noise are noise too. Therefore G is
 multiplied by the share of signal in the bin (see `compute_signal_share`), unless the peak is far
 above the noise.
 
-A peak of noise is mostly alone, and speech fills many bins at once. Therefore G is also reduced
-where the mean of ξ over the bins around is small (see `estimate_presence`), in each frame.
+A peak of noise is usually isolated, and speech fills many bins at once. Therefore G is also reduced
+in each frame where the mean of ξ over the neighboring bins is small (see `estimate_presence`).
 
 The gains remove some of the signal. `LevelCompensator` measures how much, and increases them again.
 
