@@ -128,6 +128,7 @@ def test_where_the_gate_stays_open_the_last_line_is_a_command_to_complete(write,
 def result_with(*cutoffs, **settings):
     decays = sum(cutoff.kind == "decay" for cutoff in cutoffs)
     return SimpleNamespace(
+        forced=SimpleNamespace(segments=None),
         settings=GateSettings(**settings),
         threshold=None,
         range_db=-np.inf,
