@@ -134,10 +134,10 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         if found is None or speech_s < MIN_BURIED_VOICE_S:
             return model
         if speech_s < MIN_VOICE_S or model.learned.is_edited:
-            return relabel(model, self._extractor, found.log_odds, term=None)
+            return relabel(model, self._extractor, found, term=None)
         evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
         term = evidence.at(frames, self._hop_length)
-        relabelled = relabel(model, self._extractor, found.log_odds, term)
+        relabelled = relabel(model, self._extractor, found, term)
         return replace(relabelled, evidence=evidence)
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
