@@ -140,7 +140,7 @@ def test_only_plots_import_matplotlib_and_only_when_they_draw():
                 assert layer(name) == "plots" or module == "matplotlib.figure", name
 
 
-def test_pictures_get_values_and_no_files():
+def test_plots_get_values_and_no_files():
     for name, path in modules():
         if layer(name) == "plots":
             for module in imported_modules(path):

@@ -33,7 +33,7 @@ REQUIRED_SCORES = {
 }
 
 
-def test_every_recording_with_a_truth_is_scored():
+def test_every_recording_with_ground_truth_is_scored():
     assert set(MIXTURES) == set(REQUIRED_SCORES)
 
 

@@ -10,7 +10,7 @@ from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.analysis import Analyzer
-from noisegate_cli.gating.cutoffs import CutoffReport
+from noisegate_cli.gating.cutoff_report import CutoffReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.detection.signal_model import SignalModel

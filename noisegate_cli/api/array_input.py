@@ -1,4 +1,4 @@
-"""Check the arrays that a caller gives, and bring them into the shape that the gate processes."""
+"""Check the arrays that a caller passes, and convert them to the shape that the gate processes."""
 
 import math
 import operator
@@ -16,8 +16,8 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import MAX_CHANNELS, Samples
 
 MAX_PLAUSIBLE_CHANNELS = 32
-"""An array with no more samples than this, and more channels, has its axes swapped: few recordings
-have more channels, and none is that short."""
+"""An array with no more samples than this, and more channels, probably has its axes swapped: few
+recordings have more channels, and none is that short."""
 
 MAX_PLAUSIBLE_RMS = 10.0
 """Floats may exceed full scale, 1.0, but a louder array holds integers that were not divided."""
@@ -67,7 +67,7 @@ def _check_scale(samples: Samples) -> None:
     checked = samples.ravel()[:: 1 + samples.size // MAX_CHECKED_SAMPLES].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         rms = float(np.sqrt(np.mean(checked**2))) if len(checked) else 0.0
-    # Values that are not finite have messages of their own.
+    # Values that are not finite have their own messages.
     if MAX_PLAUSIBLE_RMS < rms < np.inf:
         raise SettingsError(
             f"samples with an RMS of {rms:.4g} are far above full scale, 1.0: divide them by the "
@@ -119,12 +119,12 @@ def prepare_samples(y: ArrayLike, settings: GateSettings, axis: int = 0) -> Samp
     settings
         Settings of the gate; `nonfinite` is used here.
     axis
-        Axis of the time in `y`; the other one, if any, is the axis of the channels.
+        Time axis of `y`; the other one, if any, is the channel axis.
 
     Raises
     ------
     SettingsError
-        If `y` is not an array of samples, or `axis` is not the axis of the time.
+        If `y` is not an array of samples, or `axis` is not the time axis.
     """
     samples = read_array(y)
     if samples.ndim not in (1, 2):

@@ -128,7 +128,7 @@ def gate(
         Settings of the gate; by default the preset `voice`.
     preset : str or Path, optional
         Preset instead of `settings`: `voice`, `music`, `field` or `hard`, or the path of a TOML
-        file, whose keys and values are those of `ngate --preset FILE.toml`.
+        file with the same keys and values as for `ngate --preset FILE.toml`.
     y_noise : array_like, optional
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
         learned from `y`.
@@ -137,22 +137,23 @@ def gate(
         an array shaped (n, 2) in seconds, or the path of a label file. They are rounded to whole
         frames. The `segments` of a result give the same samples with the same settings.
     keep, cut : sequence of (float, float), optional
-        Segments, from and to in seconds, in which the gate is fully open, or fully closed, in any
-        case. The fades lie outside. Where both overlap, `keep` has priority.
+        Time spans (from, to) in seconds in which the gate is always fully open, or always fully
+        closed. The fades lie outside. Where both overlap, `keep` has priority.
     against : sequence of array_like, optional
         Samples of other tracks of the same session, each shaped as `y`, of any length and at the
         same sample rate. The gate stays closed where only their bleed is audible. Lag and clock
         drift are found; a track without a common sound is not used.
     key : array_like, optional
         Samples of another recording that opens the gate (sidechain), shaped as `y`, of any length
-        and at the same sample rate. Its lag and clock drift are found from common sound; without
-        any, both start together. Outside the key the gate is closed, or open with `duck=True`.
+        and at the same sample rate. Lag and clock drift are measured from the sound that both have
+        in common; without any, both are assumed to start together. Before and after the key, the
+        gate is closed, or open with `duck=True`.
     axis : int, default 0
-        Axis of the time: -1 if `y` is shaped (channels, samples).
+        Time axis: -1 if `y` is shaped (channels, samples).
     return_result : bool, default False
         Whether to return statistics and the open segments as well.
     progress : bool or callable, default False
-        True shows a bar; a function is called with the finished share of the work, 0 to 1.
+        True shows a progress bar; a function is called with the finished share of the work, 0 to 1.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`:
         `threshold="-30dB"`, `hold_ms=100`, `spectral=True`.
@@ -170,7 +171,7 @@ def gate(
     AudioError
         If `y` contains NaN or infinite samples.
     LabelsError
-        If `segments` is the path of a file that can't be read.
+        If `segments` is the path of a file that cannot be read.
 
     Examples
     --------

@@ -129,7 +129,7 @@ def choose_span(
 
 
 def find_busiest(segments: Segments, duration: float) -> float:
-    """Return when the segment of this duration begins in which the gate moves most often.
+    """Return the start of the segment of this duration in which the gate moves most often.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def find_busiest(segments: Segments, duration: float) -> float:
     Returns
     -------
     float
-        In seconds. Of equal segments it is the first. It is 0 if the gate never moves.
+        In seconds; the first one if several are equal, and 0 if the gate never moves.
     """
     total = segments.length / segments.sample_rate
     edges = np.sort(segments.seconds.ravel())

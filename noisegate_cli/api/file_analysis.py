@@ -29,6 +29,7 @@ from noisegate_cli.files.inputs.reader import add_path_to_errors, open_reader
 from noisegate_cli.files.outputs.naming import OutputOptions, check_track_number
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
+from noisegate_cli.gating.detection.rule import STAYS_OPEN
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.setting_values import SettingsChanges
 from noisegate_cli.gating.settings import GateSettings
@@ -78,7 +79,7 @@ def analyze_file(
         File for the segments in which the gate would be open; see `write_labels`. It takes a
         second pass over the recording.
     plot : str or Path, optional
-        Path of a picture of the analysis, which ends in .png, .pdf or .svg; None draws none.
+        Path of a plot of the analysis: .png, .pdf or .svg. None draws no plot.
     force : bool, default False
         Whether to overwrite existing files.
     **changes
@@ -94,7 +95,7 @@ def analyze_file(
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
     LabelsError, OutputError
-        If the labels or the picture cannot be written or already exist.
+        If the labels or the plot cannot be written or already exist.
     SettingsError
         If the settings are invalid, or another track is the recording itself.
 
@@ -216,7 +217,7 @@ def _run_gate(
     others: OtherTracks | None,
     with_overview: bool,
 ) -> Timeline:
-    """Run the gate over the recording; return its timeline, or the whole overview for a picture."""
+    """Run the gate over the recording; return its timeline, or the whole overview for a plot."""
     from noisegate_cli.api.overviews import record, record_timeline
 
     _check_bleed(source, decision, others)
@@ -291,7 +292,7 @@ def measure_level_histogram(
         add_path_to_errors(Path(path)),
     ):
         info = reader.info
-        detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
+        detector = LevelDetector(STAYS_OPEN, settings, info.sample_rate, info.channels)
         for block, last in report_progress(reader.blocks(), info.samples, report):
             histogram.add(detector.process(block, last)[1])
     return histogram

@@ -13,7 +13,8 @@ from noisegate_cli.api.noise_input import measure_noise_array, measure_noise_fil
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import ForcedStretches, to_spans
-from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
+from noisegate_cli.gating.gate import Gate, compute_latency
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.settings import GateSettings, check_settings_type
 from noisegate_cli.samples import MAX_CHANNELS, Samples
 from noisegate_cli.text import format_repr, pluralize
@@ -26,7 +27,7 @@ class GateStream:
     the whole recording with the same settings.
 
     A stream does not know what follows. Therefore the threshold must be a level, and a spectral
-    gate needs a sample of the noise. `GateSettings.live` are settings with a short latency.
+    gate needs a sample of the noise. `GateSettings.live` returns settings with a short latency.
 
     Parameters
     ----------
@@ -39,8 +40,8 @@ class GateStream:
     y_noise : array_like, optional
         Samples of the noise alone, shaped as the blocks, for a spectral gate.
     keep, cut : sequence of (float, float), optional
-        Segments, from and to in seconds since the start of the stream, in which the gate is fully
-        open, or fully closed, in any case. The fades lie outside. Where both overlap, `keep` has
+        Time spans (from, to) in seconds since the start of the stream in which the gate is always
+        fully open, or always fully closed. The fades lie outside. Where both overlap, `keep` has
         priority.
 
     Raises

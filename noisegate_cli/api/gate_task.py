@@ -45,7 +45,7 @@ class GateTask(NamedTuple):
     def check(self) -> None:
         """Raise SettingsError if fields exclude each other."""
         if self.plot and self.excerpt:
-            raise SettingsError("a picture shows the whole recording: omit plot= or the excerpt")
+            raise SettingsError("a plot shows the whole recording: omit plot= or the excerpt")
 
     @property
     def can_stream(self) -> bool:

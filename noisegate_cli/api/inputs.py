@@ -1,4 +1,4 @@
-"""What a call of the library is given: settings, presets, and the files that it reads."""
+"""Arguments of the library: settings, presets, and the files that it reads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from noisegate_cli.files.labels.track import Envelope, LabelTrack, Segment
-    from noisegate_cli.gating.cutoffs import Cutoff
-    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.cutoff_report import Cutoff
+    from noisegate_cli.gating.gate_report import GateReport
 
 UNNAMED = "recording"
 """Name of a recording from standard input or an array."""
@@ -50,7 +50,7 @@ def build_label_track(
         Time of the first sample in seconds, see `AudioInfo.offset_s`. The times of the labels
         count from the start of the file.
     frame_rate
-        Frames per second of the picture; None without a picture.
+        Frames per second of the video; None without video.
     """
     from noisegate_cli.files.labels.track import LabelTrack, Mark, Segment
 
@@ -102,7 +102,7 @@ def write_labels(
     Parameters
     ----------
     path : str or Path
-        File to write. Its ending selects the format: `.txt` (Audacity), `.csv`, `.json`,
+        File to write. Its extension selects the format: `.txt` (Audacity), `.csv`, `.json`,
         `.TextGrid`, `.rttm`, `.srt`, `.edl` or `.rpp`.
     report : GateReport or Segments
         Result of `gate_file`, or of `gate` with `return_result=True`, or the `segments` of one.
@@ -115,9 +115,9 @@ def write_labels(
     Raises
     ------
     LabelsError
-        If no format has this ending.
+        If no format has this extension.
     OutputError
-        If the file can't be written or already exists.
+        If the file cannot be written or already exists.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def write_labels(
     '0.488000\t1.016000\topen\n'
     """
     from noisegate_cli.files.labels.label_file import open_label_writer
-    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.gate_report import GateReport
 
     check_path("path", path)
     if recording != "":
@@ -161,7 +161,7 @@ def build_forced(
     SettingsError
         If a segment is not a pair of times.
     LabelsError
-        If `segments` is a path, and the file can't be read.
+        If `segments` is a path, and the file cannot be read.
     """
     return ForcedStretches(
         segments=None if segments is None else _collect_segments(segments),

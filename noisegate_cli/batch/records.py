@@ -39,7 +39,7 @@ class RecordingResult(NamedTuple):
 
     An observer also receives the reason why a recording was gated."""
     error_code: str | None = None
-    """The system's name of the error, such as ENOENT. The manifest omits it."""
+    """The system's name for the error, such as ENOENT. The manifest omits it."""
     file: str | None = None
     """Real path of the recording."""
     size: int | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.detection.rule import AdaptiveThreshold, Rule
+from noisegate_cli.gating.detection.rule import STAYS_OPEN, AdaptiveThreshold, Rule
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.settings import GateSettings
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
     from noisegate_cli.gating.key import KeySource
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
-
-STAYS_OPEN = -1.0
-"""Threshold below every level."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -109,7 +109,7 @@ def match_noise_profiles(
     Raises
     ------
     SignalError
-        If there are another number of profiles.
+        If the number of profiles is different.
     """
     if len(profiles) not in (1, gates):
         raise SignalError(

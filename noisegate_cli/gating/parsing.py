@@ -67,7 +67,7 @@ def parse_threshold(text: str) -> float | str:
     if value > 1:
         raise SettingsError(
             f"threshold {text!r} is above full scale, 1.0: "
-            f"for {value:g} % give {value / 100:g}, for a level in dBFS give -{value:g}dB"
+            f"for {value:g}% give {value / 100:g}, for a level in dBFS give -{value:g}dB"
         )
     return value
 
@@ -328,7 +328,7 @@ def parse_duration(name: str, text: str) -> float:
     match = re.fullmatch(rf"({_NUMBER})\s*(ms|s)?", normalize_number(text), re.IGNORECASE)
     if match is None:
         raise SettingsError(f"{name} {text!r} is not a duration: give ms, such as 300ms or 0.3s")
-    if match[2] is None and 0 < float(match[1]) < 1:  # Most who type this mean seconds.
+    if match[2] is None and 0 < float(match[1]) < 1:  # Most people who type this mean seconds.
         raise SettingsError(f"{name} {text!r} has no unit: give {match[1]}s or {match[1]}ms")
     unit = (match[2] or "ms").lower()
     value_ms = float(match[1]) * _TIME_UNITS_MS[unit]

@@ -32,7 +32,7 @@ class Segments:
     Frame *k* covers the samples from *k·H* to *(k + 1)·H*, where *H* is the hop length, as in
     `librosa.effects.split`. The hold is part of a segment; the lookahead and the fades are not. If
     two segments are not further apart than the lookahead, the gain between them is 1, and they are
-    one segment. If each channel has a gate of its own, a segment is open in at least one of them.
+    one segment. If each channel has its own gate, a segment is open in at least one of them.
 
     Attributes
     ----------
@@ -82,8 +82,8 @@ class Segments:
         """Start and end in seconds of each segment of each gate, from which the mask is restored.
 
         `gate(..., segments=...)` rounds them to whole frames. The last frame may begin at the end
-        of the recording or just before it. Therefore an edge is a quarter of a hop before the end
-        at the latest, unless the gate is open until the end.
+        of the recording or just before it. Therefore an edge is at least a quarter of a hop before
+        the end, unless the gate is open until the end.
         """
         hop, length = self.timing.hop_length, self.length
         latest = max(0.0, length - END_MARGIN_HOPS * hop)
@@ -205,7 +205,7 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
     max_gap
         Two open runs with at most this many frames between them are one.
     inverted
-        Whether to return the closed runs instead, as the open runs of a gate that ducks.
+        Whether to return the closed runs instead; they are the open runs of a gate that ducks.
 
     Examples
     --------

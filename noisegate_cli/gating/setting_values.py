@@ -93,8 +93,8 @@ class SettingsChanges(TypedDict, total=False):
 def convert_value(name: str, value: Any) -> Any:
     """Return the value of a setting in the form in which it is stored.
 
-    Pairs become tuples, paths become text, texts become numbers, and scalars of numpy and other
-    numbers become those of Python. Settings are then compared and hashed by value.
+    Pairs become tuples, paths become text, text becomes numbers, and NumPy scalars and other
+    numbers become Python numbers. Settings are then compared and hashed by value.
 
     Raises
     ------
@@ -114,9 +114,9 @@ def convert_value(name: str, value: Any) -> Any:
 
 
 def _to_python_number(value: Any) -> Any:
-    """Return a number of any type as one of Python, and other values unchanged.
+    """Return a number of any type as a Python number, and other values unchanged.
 
-    A small integer of numpy would overflow in a product with the sample rate.
+    A small NumPy integer would overflow in a product with the sample rate.
     """
     if type(value) in PYTHON_NUMBERS:
         return value

@@ -90,8 +90,8 @@ class GateSettings:
         NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero.
     listen : {"voice", "all"}
         What the threshold "auto" detects: with `all`, every sound that differs from the noise. With
-        `voice`, it closes on sounds that no voice is near, such as keys and doors between words,
-        unless the recording has few voices.
+        `voice`, the gate closes on sounds without a voice nearby, such as keys and doors between
+        words, unless the recording has few voices.
     speech : bool
         Whether the threshold "auto" also uses a neural speech detector. It requires the extra
         `noisegate-cli[speech]`.
@@ -262,7 +262,7 @@ class GateSettings:
     def softens_range(self) -> bool:
         """Whether the automatic gate attenuates less where signal and noise are hard to separate.
 
-        It does unless a range or a target floor is given, by the preset as well.
+        It does, unless the settings or the preset give a range or a target floor.
         """
         is_given = self.range_db is not None or self.target_floor_db is not None
         is_default = not is_given and self.spectral == "off" and not self.duck
@@ -297,9 +297,9 @@ class GateSettings:
 
     @property
     def closes_on_events(self) -> bool:
-        """Whether the automatic gate closes on sounds that no voice is near.
+        """Whether the automatic gate closes on sounds without a voice nearby.
 
-        A key band says itself what counts.
+        A key band already defines what counts.
         """
         return self.speech or (self.listen == "voice" and self.key_hz is None)
 

@@ -1,4 +1,4 @@
-"""Settings as text: the parser of each, and the settings that result from several texts."""
+"""Settings as text: the parser of each one, and the settings that result from several."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

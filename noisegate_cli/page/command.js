@@ -10,7 +10,7 @@ function formatTime(seconds, digits = 2) {
   return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${s}` : `${minutes}:${s}`;
 }
 
-/** Return a position as a time in the file, in which the audio may begin later than the picture. */
+/** Return a position as a time in the file, in which the audio may begin later than the video. */
 function formatPosition(data, seconds) {
   return formatTime(seconds + data.offset_s);
 }
@@ -20,7 +20,7 @@ function formatSpan(data, { start, end }) {
   return `${formatPosition(data, start)} to ${formatPosition(data, end)}`;
 }
 
-/** Return a level for a reader, with the minus sign of typography. */
+/** Return a level as displayed text, with a typographic minus sign. */
 function formatLevel(db, digits = 0) {
   return db.toFixed(digits).replace("-", "−");
 }

@@ -140,7 +140,7 @@ function findFramesWithin({ start, end }, data) {
   return [Math.floor((first - half) / data.hop_length) + 1, Math.ceil((last + half) / data.hop_length)];
 }
 
-/** Return the marks with one more; they don't overlap, so that their order doesn't matter. */
+/** Return the marks with one more; they do not overlap, so that their order does not matter. */
 function insertMark(marks, mark) {
   const rest = marks.flatMap((m) => [
     { ...m, end: Math.min(m.end, mark.start) },

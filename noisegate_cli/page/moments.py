@@ -1,4 +1,4 @@
-"""The moments that a person should hear, and the segments of sound that contain them."""
+"""The moments to listen to, and the segments of audio that contain them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ Segment = tuple[float, float]
 """Start and end in seconds."""
 
 MIN_DISTANCE_S = 2.0
-"""Least distance of two moments of a kind, so that each is heard on its own."""
+"""Minimum distance between two moments of a kind, so that each can be heard on its own."""
 
 SEGMENT_S = 12.0
 """Length of the sound around a moment of a long recording."""
@@ -16,7 +16,7 @@ SEGMENT_S = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment of a recording that a person should hear."""
+    """A moment of a recording to listen to."""
 
     time: float
     """In seconds."""

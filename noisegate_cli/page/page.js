@@ -1,4 +1,4 @@
-// The page: its state, and what happens when a person changes it.
+// The page: its state, and what happens when the user changes it.
 
 const PLAYED_AROUND_S = 1.5; // on either side of a moment
 const MARKED_AROUND_S = 0.3; // on either side of a moment in a longer segment
@@ -98,14 +98,18 @@ class Page {
 
   // Showing
 
+  drawPictures() {
+    this.picture.draw(this.state);
+    drawOverview($("overview"), this.data, this.state, this.picture.colors);
+  }
+
   draw() {
     if (this.isDrawing) return;
     this.isDrawing = true;
     requestAnimationFrame(() => {
       this.isDrawing = false;
       this.state.position = this.player.position;
-      this.picture.draw(this.state);
-      drawOverview($("overview"), this.data, this.state, this.picture.colors);
+      this.drawPictures();
       this.showPosition();
       if (this.player.isPlaying) {
         this.followPosition();
@@ -139,9 +143,9 @@ class Page {
     for (const mask of state.masks) for (const [first, after] of listRuns(mask)) open += after - first;
     const segments = listSegments(data, state.mask).length;
     const share = (100 * (1 - open / frames)).toFixed(1);
-    const text = `Closed ${share} % of the time, ${segments} open segment${segments === 1 ? "" : "s"}.`;
+    const text = `Closed ${share}% of the time, ${segments} open segment${segments === 1 ? "" : "s"}.`;
     $("summary").textContent = text;
-    // A screen reader says it when a person has stopped dragging.
+    // A screen reader announces it when the user stops dragging.
     clearTimeout(this.summaryTimer);
     this.summaryTimer = setTimeout(() => ($("spoken-summary").textContent = text), SUMMARY_DELAY_MS);
   }
@@ -152,7 +156,7 @@ class Page {
     if ($("position").value === text) return;
     $("position").value = text;
     $("seek").value = position;
-    // During playback a screen reader would say every change.
+    // During playback, a screen reader would announce every change.
     if (!this.player.isPlaying) $("seek").setAttribute("aria-valuetext", text);
   }
 
@@ -179,7 +183,7 @@ class Page {
     const needsLevel = name === "threshold_db" || settings.ratio !== null;
     if (needsLevel && settings.detector !== "level") {
       settings.detector = "level";
-      this.announce("The gate uses the threshold now.");
+      this.announce("The gate now uses the threshold.");
     }
     this.requestUpdate();
   }
@@ -322,7 +326,7 @@ class Page {
     this.setView(this.state.view.start + seconds, this.state.view.end + seconds);
   }
 
-  /** Turn the page of the view if the position leaves it. */
+  /** Move the view on if the position leaves it. */
   followPosition(position = this.player.position) {
     const { start, end } = this.state.view;
     if (position >= start && position <= end) return;

@@ -1,4 +1,4 @@
-// The mouse and fingers on the pictures.
+// Mouse and touch input on the canvases.
 
 const [MOUSE_REACH_PX, FINGER_REACH_PX] = [8, 18];
 const MIN_DRAG_PX = 4;
@@ -9,7 +9,7 @@ function listenToPointer(page) {
   listenToOverview(page, $("overview"));
 }
 
-/** Return the pixel of a picture that is under a pointer. */
+/** Return the pixel of a canvas that is under a pointer. */
 function locate(event) {
   const box = event.target.getBoundingClientRect();
   return [event.clientX - box.left, event.clientY - box.top];

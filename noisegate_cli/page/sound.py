@@ -18,7 +18,7 @@ from noisegate_cli.page.moments import Segment
 from noisegate_cli.samples import Blocks, Samples, full_scale
 
 MAX_WHOLE_S = 600.0
-"""The page contains the whole sound of a recording that is not longer; half of it for stereo."""
+"""The page contains all the audio of a recording up to this length, or half of it for stereo."""
 
 MAX_FLAC_SAMPLES = 1_500_000
 """Half a minute at 48 kHz in FLAC, at most 3 MB; browsers decode it exactly."""
@@ -31,7 +31,7 @@ OPUS_BITS_PER_S = 64_000
 """Bit rate of a channel. Its artifacts are inaudible in speech, and far below what a gate does."""
 
 LEAD_IN_SAMPLES = 1024
-"""Samples of the part before that a part begins with. Browsers remove the delay of Opus from the
+"""Samples of the previous part that a part begins with. Browsers remove the delay of Opus from the
 beginning to different precision: the page finds the samples from the end of a part."""
 
 MAX_SOUND_CHANNELS = 2
@@ -74,9 +74,9 @@ def encode_segments(
     blocks, info
         Samples and properties of the recording.
     segments
-        Sorted segments that don't overlap.
+        Sorted segments that do not overlap.
     watch
-        Function that gets the samples of each sound, and yields them unchanged.
+        Function that receives the samples of each sound, and yields them unchanged.
     """
     rate, channels = info.sample_rate, _count_sound_channels(info.channels)
     length_s = sum(end - start for start, end in segments)

@@ -1,4 +1,4 @@
-"""Find the sounds and the pauses of whose decision the gate is least sure."""
+"""Find the sounds and the pauses about which the gate is least certain."""
 
 import math
 from collections.abc import Iterator
@@ -45,9 +45,9 @@ class DetectorTrack:
     hop_s: float
     """Time from frame to frame in seconds."""
     min_open_frames: int = 1
-    """Shorter sounds don't open the gate."""
+    """Shorter sounds do not open the gate."""
     min_closed_frames: int = 1
-    """Shorter pauses don't close it."""
+    """Shorter pauses do not close it."""
     sign: int = 1
     """Factor of the values; the thresholds are those of the product."""
 

@@ -1,4 +1,4 @@
-"""The picture of an analysis: the levels of a recording, and what a gate would do."""
+"""The plot of an analysis: the levels of a recording, and what a gate would do."""
 
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ WIDTH_IN = 12.0
 
 
 def draw_analysis(overview: Overview, name: str, suggested_db: float | None = None) -> "Figure":
-    """Return the picture of an analysis.
+    """Return the plot of an analysis.
 
     It shows the waveform with the closed segments shaded, the level of each frame with the
     thresholds, the histogram of the levels, the scores of the automatic detector and the
@@ -63,7 +63,7 @@ def draw_analysis(overview: Overview, name: str, suggested_db: float | None = No
         histogram = figure.add_subplot(grid[1, 1], sharey=panels[1])
         draw_histogram(histogram, overview)
         if scores:
-            # Its labels lie beside the gap between two panels, which need not grow for them.
+            # Its labels are next to the gap between two panels, which need not grow for them.
             histogram.xaxis.set_in_layout(False)
             draw_scores(panels[2], overview)
         mesh = draw_spectrogram(panels[-1], overview.spectrogram, "spectrogram")

@@ -1,4 +1,4 @@
-"""The picture of a gate: before, gain, after, removed."""
+"""The plot of a gate: before, gain, after, removed."""
 
 from typing import TYPE_CHECKING
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MIN_ZOOM = 2.0
-"""The removed signal gets an axis of its own if it is smaller by this factor."""
+"""The removed signal gets its own axis if it is smaller by this factor."""
 
 
 def draw_gate(overview: Overview, name: str) -> "Figure":
-    """Return the picture of a gate.
+    """Return the plot of a gate.
 
     It shows the waveforms before and after the gate, the gain between them, and the removed
     signal. For a spectral gate it also shows the spectrograms before and after.

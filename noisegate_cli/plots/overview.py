@@ -1,4 +1,4 @@
-"""Record what a picture of a gate shows, while the gate runs, in little memory."""
+"""Record what a plot of a gate shows, while the gate runs, in little memory."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Gains
 from noisegate_cli.gating.gain.mask import DetectorValues, Mask
-from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.plots.tracks import (
     Range,
@@ -87,7 +87,7 @@ class Timeline:
 
 @dataclass(frozen=True, eq=False)
 class Overview(Timeline):
-    """What a picture of a gate shows: ranges in at most a few thousand bins of any length."""
+    """What a plot of a gate shows: ranges in at most a few thousand bins of any length."""
 
     channels: int
     after: Range

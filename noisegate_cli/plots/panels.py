@@ -1,4 +1,4 @@
-"""Panels of pictures: each draws one kind of data into the axes that it gets."""
+"""Panels of plots: each draws one kind of data into the axes that it gets."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +202,7 @@ def describe_closed(overview: Overview) -> str:
         return "gate always open"
     if not statistics.openings:
         return "gate always closed (gray)"
-    text = f"gate closed {100 * statistics.closed_share:.1f} % of the time (gray)"
+    text = f"gate closed {100 * statistics.closed_share:.1f}% of the time (gray)"
     cutoffs = overview.report.cutoffs
     shown = len(cutoffs.marked)
     mark = "(▲)" if shown == cutoffs.count else f"(▲ the worst {shown})"

@@ -1,4 +1,4 @@
-"""Look of all pictures: colors, fonts, axes of time and level, and export to a file format."""
+"""Appearance of all plots: colors, fonts, axes of time and level, and export to a file format."""
 
 import io
 import math
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The palette of Okabe and Ito, which people with any color vision can tell apart.
+# The palette of Okabe and Ito, which people with any color vision can distinguish.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 LIGHT_BLUE, LIGHT_VERMILION = "#A6CFE6", "#F3C6A5"
 TEXT, GRID, CLOSED = "#222222", "#D9D9D9", "#E3E3E3"
@@ -22,7 +22,7 @@ NOISE = "#8C8C8C"
 """Color of noise and of closed frames."""
 
 FORMATS = ("png", "pdf", "svg")
-"""File name extensions of pictures."""
+"""File name extensions of plots."""
 
 DPI = 120
 
@@ -30,7 +30,7 @@ FLOOR_DB = -90.0
 """Lowest level that an axis shows, except for recordings that are quieter."""
 
 YLABEL_DISTANCE_IN = 0.75
-"""Distance of the label of a y axis from the axis: numbers of eight characters have room."""
+"""Distance between a y axis and its label, with room for numbers of eight characters."""
 
 _STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
@@ -125,7 +125,7 @@ def place_ylabel(axes: "Axes") -> None:
     """Place the label of the y axis at the same distance in all panels.
 
     `Figure.align_ylabels` would measure the labels of all ticks of all panels for each panel, which
-    takes a third of the time of a picture.
+    takes a third of the time of a plot.
     """
     from matplotlib.transforms import ScaledTranslation
 
@@ -134,7 +134,7 @@ def place_ylabel(axes: "Axes") -> None:
 
 
 def format_number(value: float, decimals: int) -> str:
-    """Return a number with the minus sign of typography, as on the axes.
+    """Return a number with a typographic minus sign, as on the axes.
 
     Examples
     --------

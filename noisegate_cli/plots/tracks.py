@@ -14,7 +14,7 @@ from noisegate_cli.samples import Samples, full_scale
 Values = NDArray[Any]
 
 MAX_RANGE_BINS = 2048
-"""Maximum number of bins of a range: pictures have fewer columns of pixels."""
+"""Maximum number of bins of a range: plots have fewer columns of pixels."""
 
 MAX_SPECTRUM_BINS = 768
 """Maximum number of columns of a spectrogram."""

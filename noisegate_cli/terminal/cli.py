@@ -40,7 +40,7 @@ DEBUG_FLAG, JSON_FLAG = "--debug", "--json"
 COMMANDS = {
     "gate": "Gate recordings: silence the pauses, leave the signal unchanged.",
     "analyze": "Print the levels of recordings and suggest a threshold.",
-    "batch": "Gate every recording below a folder.",
+    "batch": "Gate every recording in a folder and its subfolders.",
 }
 """The commands, each with the first line of its help."""
 
@@ -97,7 +97,7 @@ def ngate(
     debug: Annotated[
         bool,
         typer.Option(
-            DEBUG_FLAG, help="Show a traceback for each error. It can also follow a command."
+            DEBUG_FLAG, help="Show a traceback for each error. Can also be given after the command."
         ),
     ] = False,
 ) -> None:
@@ -154,7 +154,7 @@ def _describe_error(error: Exception) -> tuple[str, int]:
     if isinstance(error, NoisegateError):
         is_usage = isinstance(error, SettingsError)
         return str(error), EXIT_USAGE_ERROR if is_usage else EXIT_FAILURE
-    if hasattr(error, "format_message"):  # a usage error of Typer
+    if hasattr(error, "format_message"):  # a Typer usage error
         from noisegate_cli.terminal.suggestions import describe_usage_error
 
         # Without arguments its message is empty: Typer prints the help.

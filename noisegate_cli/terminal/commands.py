@@ -1,4 +1,4 @@
-"""Build a command of Typer: its options, the presets in its help, and its failures as JSON."""
+"""Build a Typer command: its options, the presets in its help, and its failures as JSON."""
 
 import inspect
 import os
@@ -42,14 +42,14 @@ SavePresetOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE.toml",
-        help="Also save the preset and the given options as a preset of your own.",
+        help="Also save the preset and the given options as your own preset.",
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]
 
 
 MAY_BE_EMPTY = "suffix"
-"""Parameter of which an empty text is a value."""
+"""Parameter for which an empty text is a valid value."""
 
 UNITS = ("db", "dbfs", "hz", "khz", "ms", "s", "k", "kbps", "kbit/s")
 
@@ -65,13 +65,13 @@ SEPARATE_UNIT = "has a space: write"
 class StrictCommand(TyperCommand):
     """A command that refuses arguments which would have no effect.
 
-    These are an option with two values, and an empty text, mostly an unset variable of a shell. A
-    unit after a space would be the name of a recording.
-    Settings of the gate may have two values: one at the end of a line overrides an earlier one.
+    These are an option with two values, and an empty text, usually from an unset shell variable. A
+    unit after a space would be the name of a recording. Settings of the gate may have two values:
+    one at the end of a line overrides an earlier one.
     """
 
     def make_parser(self, ctx: Any) -> Any:
-        """Return the parser of Typer, which would use the last value."""
+        """Return Typer's parser, which would use the last value."""
         parser = super().make_parser(ctx)
         parse = parser.parse_args
 

@@ -28,7 +28,7 @@ class StandardOutputConflictError(SettingsError):
 
 
 def _substitute(error: UnicodeError) -> tuple[str, int]:
-    """Return a substitute for a character that can't be encoded, and where to continue."""
+    """Return a substitute for a character that cannot be encoded, and where to continue."""
     assert isinstance(error, UnicodeEncodeError)
     char = error.object[error.start]
     escaped = char.encode("ascii", "backslashreplace").decode()
@@ -51,7 +51,7 @@ def escape_for_terminal(text: str, encoding: str) -> str:
 
 
 def is_ascii_only(encoding: str) -> bool:
-    """Return whether pictures of characters are drawn in ASCII.
+    """Return whether character graphics are drawn in ASCII.
 
     In the locale C, Python writes UTF-8, but the terminal may show other characters.
     """
@@ -63,7 +63,7 @@ def is_ascii_only(encoding: str) -> bool:
 def print_message(text: str) -> None:
     """Print a line to stderr, with unprintable characters escaped.
 
-    A message only informs: if stderr can't be written, the work must go on.
+    A message only informs: if stderr cannot be written, the work must go on.
     """
     with suppress(OSError):
         print(escape_unprintable(text), file=sys.stderr, flush=True)
@@ -114,7 +114,7 @@ def print_data(text: str) -> None:
     Raises
     ------
     OutputError
-        If stdout can't be written.
+        If stdout cannot be written.
     """
     with wrap_stdout_errors():
         print(text, flush=True)
@@ -149,7 +149,7 @@ def wrap_stdout_errors() -> Iterator[None]:
 
 
 def print_renderable(target: "Console", *renderables: object) -> None:
-    """Print tables or text of rich; lines for a log have no trailing blanks."""
+    """Print rich tables or text; log lines have no trailing spaces."""
     if target.is_terminal:
         target.print(*renderables)
         return

@@ -90,7 +90,7 @@ class OutputGroup(OptionGroup):
         typer.Option(
             metavar="EXT",
             help="Output format, such as flac, if -o does not name one.",
-            show_default="as the input",
+            show_default="same as the input",
             rich_help_panel=OUTPUT_PANEL,
             autocompletion=complete_formats,
         ),
@@ -206,4 +206,4 @@ def _print_summary(result: "GateResult", preset: str, picture: str | None) -> No
 
     print_summary(format_gate_summary(result, preset))
     if picture:
-        print_summary([f"picture    {quote_path(picture)}"])
+        print_summary([f"plot       {quote_path(picture)}"])

@@ -100,7 +100,7 @@ def test_no_other_segment_has_more_edges(gaps, hops):
         ({"duration": 0.0}, "duration 0 must be more than 0 s"),
     ],
 )
-def test_excerpts_that_are_none_are_refused(arguments, message):
+def test_invalid_excerpts_are_refused(arguments, message):
     with pytest.raises(SettingsError, match=message):
         Excerpt(**arguments)
 

@@ -111,7 +111,7 @@ def test_the_analysis_writes_the_labels_of_the_gate(tmp_path):
 
 @pytest.mark.parametrize("extension", ["mkv", "mp4"])
 def test_times_of_a_video_count_from_its_start(tmp_path, capsys, extension):
-    """The audio starts half a second after the picture, which a player shows at 0:00."""
+    """The audio starts half a second after the video, which a player shows at 0:00."""
     codec = {"mkv": "flac", "mp4": "aac"}[extension]
     film = write_film(tmp_path / f"film.{extension}", codec, start=0.5, seconds=3.0)
     outputs = [tmp_path / f"{name}.{extension}" for name in "abc"]
@@ -138,7 +138,7 @@ def test_times_of_a_video_count_from_its_start(tmp_path, capsys, extension):
     np.testing.assert_allclose(data["forced"]["keep"], keep, atol=1e-3)
 
 
-def test_excerpts_noise_and_pictures_of_a_video_count_from_its_start(tmp_path, capsys):
+def test_excerpts_noise_and_plots_of_a_video_count_from_its_start(tmp_path, capsys):
     film = write_film(tmp_path / "film.mkv", start=0.5, seconds=3.0)
     whole = gate_file(film, tmp_path / "whole.wav", threshold=0.03)
     offset = round(whole.offset_s * 48000)
@@ -204,7 +204,7 @@ def test_nothing_is_left_if_the_labels_cannot_be_written(tmp_path, write, monkey
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_labels_beside_the_output_have_its_name_and_the_usual_extension(tmp_path, write):
+def test_labels_next_to_the_output_have_its_name_and_the_usual_extension(tmp_path, write):
     source = write(loud_and_quiet())
     result = gate_file(source, tmp_path / "out.flac", options=OutputOptions(labels=".textgrid"))
     assert result.labels == tmp_path / "out.TextGrid"

@@ -157,7 +157,7 @@ def test_no_segments_close_the_whole_recording():
     assert not gate(tone(1, 0.2), RATE, segments=np.zeros((0, 2))).any()
 
 
-def test_a_wanted_cut_is_not_reported_as_a_fault_of_the_gate():
+def test_a_requested_cut_is_not_reported_as_a_fault_of_the_gate():
     y = loud_and_quiet()
     result = gate(y, RATE, threshold=0.0001, cut=[(0.8, 2.2)], return_result=True)
     assert result.cutoffs.count == 0

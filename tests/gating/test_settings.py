@@ -147,7 +147,7 @@ def test_thresholds_are_linear_or_in_db(text, level):
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("4", "for 4 % give 0.04, for a level in dBFS give -4dB"),
+        ("4", "for 4% give 0.04, for a level in dBFS give -4dB"),
         ("-0.5", "for a level in dBFS give -0.5dB"),
         ("3dB", "give -3dB"),
         ("abc", "'abc' is not a level"),

@@ -89,7 +89,7 @@ def test_the_page_allows_only_its_own_script_and_style(write_page, write):
     assert "://" not in text.replace("http://www.w3.org", "")
 
 
-def test_a_page_is_only_overwritten_by_force(tmp_path, write, capsys):
+def test_a_page_is_only_overwritten_with_force(tmp_path, write, capsys):
     source, page = write(loud_and_quiet()), tmp_path / "page.html"
     page.write_text("mine")
     status, error = refusal(capsys, "analyze", source, "--page", page, "-q")
@@ -100,7 +100,7 @@ def test_a_page_is_only_overwritten_by_force(tmp_path, write, capsys):
     assert page.stat().st_size > 10_000
 
 
-def test_the_unsure_moments_are_the_same_for_any_length_of_chunk(monkeypatch):
+def test_the_uncertain_moments_are_the_same_for_any_length_of_chunk(monkeypatch):
     rng = np.random.default_rng(0)
     values = np.convolve(rng.standard_normal(5000), np.ones(20) / 4, "same")
     mask = np.repeat(values.reshape(-1, 50).mean(axis=1) > 0, 50)
@@ -186,6 +186,12 @@ def test_a_short_or_silent_recording_has_a_page(write_page, write, samples):
     data = json.loads(read_page(write_page(write(np.zeros(samples)))).data)
     assert data["samples"] == samples
     assert len(data["sounds"]) == (samples > 0)
+
+
+def test_the_spectrogram_of_silence_has_the_shade_of_silence(write_page, write):
+    data = json.loads(read_page(write_page(write(np.zeros(16000)))).data)
+    for packed in (data["spectrogram"], *data["details"]):
+        assert set(zlib.decompress(base64.b64decode(packed))) <= {0}
 
 
 def test_the_command_of_the_page_keeps_the_other_options(write_page, write):
@@ -287,7 +293,7 @@ def open_gate(values):
     return GateMask(0.2, 0.1, TIMING).process(values[:, None], last=True)[:, 0]
 
 
-def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
+def test_uncertain_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
     """A quiet word, a pause that hardly closes, shorter gaps and clicks, and noise far below."""
     values = np.full(4000, -5.0)
     values[500:1000] = 8
@@ -305,7 +311,7 @@ def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
     assert 28 <= nearest[1].time < 28.3
 
 
-def test_a_moment_that_decides_nothing_is_not_unsure():
+def test_a_moment_that_decides_nothing_is_not_uncertain():
     """The first word begins quietly; its loud end opens the gate."""
     values = np.full(3000, -9.0)
     values[500:520] = 0.25
@@ -320,7 +326,7 @@ def test_a_moment_that_decides_nothing_is_not_unsure():
     assert 20 <= found[1].time < 21
 
 
-def test_of_equally_unsure_moments_the_longest_come_first():
+def test_the_longest_of_equally_uncertain_moments_come_first():
     lengths = [10, 90, 20, 80, 30, 70, 40, 60, 50]
     values = np.full(1000 * len(lengths), -9.0)
     for index, length in enumerate(lengths):

@@ -1,4 +1,4 @@
-"""What the pictures show, read from the objects of matplotlib."""
+"""What the plots show, read from matplotlib objects."""
 
 import os
 import subprocess
@@ -98,7 +98,7 @@ def test_the_share_of_columns_adds_up_to_the_open_time(speech):
 def test_an_analysis_shows_waveform_levels_scores_and_spectrogram(speech):
     figure = draw_analysis(speech, "name.wav", suggested_db=-32.0)
     closed = 100 * speech.report.statistics.closed_share
-    waveform = find_panel(figure, f"waveform, gate closed {closed:.1f} %")
+    waveform = find_panel(figure, f"waveform, gate closed {closed:.1f}%")
     np.testing.assert_allclose(closed_spans(waveform), speech.closed_seconds, atol=1e-6)
     levels = find_panel(figure, "frame level (RMS)")
     assert levels.get_ylabel() == "dBFS"
@@ -244,7 +244,7 @@ HOSTILE_NAME = "$x^2$ \n \x1b[31m 録音 \udcff <b>.wav"
 
 
 @pytest.mark.parametrize("extension", FORMATS)
-def test_a_picture_has_the_format_of_its_extension_and_the_same_bytes_each_time(
+def test_a_plot_has_the_format_of_its_extension_and_the_same_bytes_each_time(
     threshold_gate, extension
 ):
     entry = SheetEntry(HOSTILE_NAME, "clipped", threshold_gate)
@@ -259,7 +259,7 @@ def test_names_are_not_formulas_and_stay_on_one_line(threshold_gate):
     assert title.startswith(r"$x^2$ \n \x1b[31m 録音 \udcff <b>.wav · ")
 
 
-def test_the_style_of_the_user_neither_changes_the_picture_nor_is_changed(threshold_gate):
+def test_the_style_of_the_user_neither_changes_the_plot_nor_is_changed(threshold_gate):
     entry = SheetEntry("name", "clipped", threshold_gate)
     plain = render(draw_contact_sheet([entry], "sheet"), "png")
     with mpl.rc_context({"axes.facecolor": "black", "text.color": "white", "font.size": 30}):
@@ -294,7 +294,7 @@ def test_times_are_labeled_by_their_step(seconds, step, label):
 def test_a_contact_sheet_names_the_recordings_and_the_reasons(threshold_gate):
     entries = [SheetEntry(f"{'deep/' * 20}{i}.wav", "cut-offs", threshold_gate) for i in range(3)]
     figure = draw_contact_sheet(entries, "title")
-    assert [axes.get_title("right") for axes in figure.axes[:3]] == ["cut-offs, 31 % closed"] * 3
+    assert [axes.get_title("right") for axes in figure.axes[:3]] == ["cut-offs, 31% closed"] * 3
     assert all(len(axes.get_title("left")) <= 48 for axes in figure.axes)
     assert figure.axes[2].get_title("left").endswith("/2.wav")
     assert not figure.axes[3].axison
@@ -311,7 +311,7 @@ def test_results_of_files_and_arrays_plot_the_same(tmp_path):
     assert titles == [axes.get_title("left") for axes in analyze_file(SPEECH).plot().axes]
 
 
-def test_a_picture_shows_the_track_that_was_gated(tmp_path):
+def test_a_plot_shows_the_track_that_was_gated(tmp_path):
     film = write_film(tmp_path / "film.mkv", tracks=[1.0, 0.25])
     result = gate_file(film, tmp_path / "out.mkv", track=2, threshold=0.001)
     analysis = analyze_file(film, track=2)
@@ -319,7 +319,7 @@ def test_a_picture_shows_the_track_that_was_gated(tmp_path):
         assert overview.before.high.max() == pytest.approx(0.25 * sound(48000, 1.0).max(), 1e-3)
 
 
-def test_a_given_noise_is_used_again_for_the_picture():
+def test_a_given_noise_is_used_again_for_the_plot():
     rng = np.random.default_rng(0)
     room, hiss = rng.normal(0, 0.01, (2, 32000))
     y = np.tile(tone(1, 0.2), 2) + hiss

@@ -112,7 +112,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, 64000)
     ("y", "message"),
     [
         (np.zeros(16000), "The recording is digital silence"),
-        (NOISE, "No signal above the noise of -20.0 dBFS"),
+        (NOISE, "No signal above the noise at -20.0 dBFS"),
     ],
     ids=["silence", "noise"],
 )
@@ -356,7 +356,7 @@ WRONG_USAGE = [
 
 
 @pytest.mark.parametrize(("options", "quoted"), WRONG_USAGE)
-def test_wrong_usage_is_one_line_and_status_2(write, capsys, options, quoted):
+def test_a_usage_error_is_one_line_and_status_2(write, capsys, options, quoted):
     source = write(tone(1, 0.1))
     assert run(["gate", str(source), *options]) == 2
     assert quoted in read_error_line(capsys)
@@ -471,7 +471,7 @@ def test_only_the_spectral_mask_loads_librosa(write, tmp_path):
     assert heavy_modules(*(gate + gate_options for gate_options in options), *analyses) == "[]"
 
 
-def test_a_picture_of_a_gate_loads_matplotlib_but_not_librosa(write, tmp_path):
+def test_a_plot_of_a_gate_loads_matplotlib_but_not_librosa(write, tmp_path):
     gate = ["gate", write(loud_and_quiet()), "-q", "-o", tmp_path / "out.wav", "-t", "0.03"]
     loaded = heavy_modules([*gate, "--plot", tmp_path / "out.png"])
     assert "matplotlib" in loaded
@@ -558,7 +558,7 @@ def test_batch_of_an_empty_folder_prints_a_message(tmp_path, capsys):
     assert "no recordings in" in capsys.readouterr().err
 
 
-def test_batch_of_a_folder_with_other_files_only_is_an_error(tmp_path, capsys):
+def test_batch_of_a_folder_with_only_other_files_is_an_error(tmp_path, capsys):
     (tmp_path / "in" / "day1").mkdir(parents=True)
     (tmp_path / "in" / "day1" / "notes.txt").touch()
     assert run(["batch", str(tmp_path / "in")]) == 1
@@ -645,7 +645,7 @@ def test_an_interrupt_during_imports_prints_one_line(number):
 
 
 def start_with_open_input(arguments):
-    """Start the command line; it can't end before its input is closed."""
+    """Start the command line; it cannot end before its input is closed."""
     command = [sys.executable, "-m", "noisegate_cli", *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 

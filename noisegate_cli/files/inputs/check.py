@@ -11,7 +11,7 @@ HEAD_BYTES = 12
 
 
 def read_head(path: Path, display_path: Path) -> bytes:
-    """Return the first `HEAD_BYTES` of a file, or raise AudioError if it can't be read."""
+    """Return the first `HEAD_BYTES` of a file, or raise AudioError if it cannot be read."""
     first = b""
     try:
         mode = path.stat().st_mode

@@ -1,7 +1,7 @@
 """Read recordings block by block in their own sample type.
 
-libsndfile reads and writes integers without change. A conversion through floats takes four times
-as long and isn't lossless (libsndfile reads with 1/32768 and writes with 32767). Samples therefore
+libsndfile reads and writes integers without change. A conversion through floats takes four times as
+long and is not lossless (libsndfile reads with 1/32768 and writes with 32767). Samples therefore
 stay int16, int32, float32 or float64, whichever represents the samples of the file exactly.
 
 Damaged recordings are read as far as possible, with a warning.
@@ -57,7 +57,7 @@ class AudioReader:
     Raises
     ------
     AudioError
-        If the file can't be read, or has no such track; the message quotes the path.
+        If the file cannot be read, or has no such track; the message quotes the path.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class AudioReader:
 
     @property
     def chapters(self) -> "tuple[Chapter, ...]":
-        """Chapters that the container has, besides those in tags."""
+        """Chapters that the container has, in addition to those in tags."""
         return self._decoder.chapters
 
     @property
@@ -217,16 +217,17 @@ class AudioReader:
     def _has_all_compressed_data(self) -> bool:
         """Return whether FFmpeg reads a WAV file that is complete and holds compressed samples.
 
-        FFmpeg estimates the length of such a file, so that the length can't reveal missing samples.
+        FFmpeg estimates the length of such a file, so that the length cannot reveal missing
+        samples.
         """
         data = self._layout.data if self._layout else None
         by_ffmpeg = not isinstance(self._decoder, SndfileDecoder)
         return by_ffmpeg and self.info.is_lossy and data is not None and data.is_complete
 
     def _read_channel_mask(self, info: AudioInfo) -> int:
-        """Return the channel mask of a FLAC or Ogg file with more than two channels; 0 of others.
+        """Return the channel mask of a FLAC or Ogg file with more than two channels; 0 for others.
 
-        libsndfile doesn't report it.
+        libsndfile does not report it.
         """
         has_positions = info.format in ("FLAC", "OGG") and not info.opus_mapping_family
         if info.channels <= 2 or not has_positions:
@@ -316,8 +317,8 @@ def open_reader(
     raw
         Sample format of a recording without a header; None for other recordings.
     allow_streaming
-        Whether standard input may be read as a stream, and so only once. Otherwise, and for
-        formats that can't be streamed, it is first spooled to a private temporary file.
+        Whether standard input may be read as a stream, and so only once. Otherwise, and for formats
+        that cannot be streamed, it is first spooled to a private temporary file.
     zero_nonfinite
         Whether to replace NaN and infinite samples with zero.
     track

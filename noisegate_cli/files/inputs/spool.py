@@ -1,4 +1,4 @@
-"""Temporary files for recordings that can't be streamed."""
+"""Temporary files for recordings that cannot be streamed."""
 
 import os
 from collections.abc import Iterator

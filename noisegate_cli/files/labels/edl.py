@@ -19,7 +19,7 @@ from noisegate_cli.files.labels.track import (
 )
 
 DEFAULT_FRAMES_PER_S = Fraction(25)
-"""Frame rate of recordings without a picture."""
+"""Frame rate of recordings without video."""
 
 MAX_TIMECODE_S = 24 * 3600
 """Timecodes end after a day."""

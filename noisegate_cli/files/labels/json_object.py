@@ -17,7 +17,7 @@ DECIMALS = 9
 
 
 def write(track: LabelTrack) -> str:
-    """Return an object with each segment and each moment on a line of its own."""
+    """Return an object with each segment and each moment on its own line."""
     segments = [
         {"start": round(start, DECIMALS), "end": round(end, DECIMALS)}
         | ({"channel": channel} if channel else {})

@@ -20,7 +20,7 @@ MAX_LABEL_BYTES = 1 << 26
 """Maximum size of a label file that is read: a million labels."""
 
 STREAM_FORMAT = ".txt"
-"""Ending of the format for standard output and devices, whose names have no ending."""
+"""Extension that stands for the format of standard output and devices, which have none."""
 
 
 def find_output_format(path: Path) -> LabelFormat:
@@ -39,9 +39,9 @@ def open_label_writer(
     Raises
     ------
     LabelsError
-        If no format has the ending of the name.
+        If no format has the extension of the name.
     OutputError
-        If `path` exists and `force` is false, or if it can't be written.
+        If `path` exists and `force` is false, or if it cannot be written.
     """
     label_format = find_output_format(path)
 
@@ -76,7 +76,7 @@ def read_label_file(path: Path) -> list[Segment]:
     Raises
     ------
     LabelsError
-        If it can't be read, or is malformed; the message quotes the path and names the line.
+        If it cannot be read, or is malformed; the message quotes the path and names the line.
     """
     read = find_reader(path)
     try:

@@ -61,7 +61,7 @@ class LabelTrack:
     envelopes: tuple[Envelope, ...] = ()
     """Gain curve of all channels, or of each channel."""
     frame_rate: Fraction | None = None
-    """Frames per second of the picture; None without a picture."""
+    """Frames per second of the video; None without video."""
 
     @property
     def name(self) -> str:

@@ -48,8 +48,8 @@ class OutputOptions:
     Raises
     ------
     SettingsError
-        If the format, the subtype, the track or the bit rate doesn't exist, or the suffix can't be
-        part of a file name. The message quotes the value.
+        If the format, the subtype, the track or the bit rate does not exist, or the suffix cannot
+        be part of a file name. The message quotes the value.
 
     Examples
     --------

@@ -35,7 +35,7 @@ def output_info(
     Raises
     ------
     OutputError
-        If the extension is unknown, or its format can't hold the recording or is too small for it.
+        If the extension is unknown, or its format cannot hold the recording or is too small for it.
     """
     container = _choose_container(source, path, options)
     endian = source.endian if container.name == source.format else "FILE"
@@ -158,7 +158,7 @@ def _describe_subtypes(container: Format) -> str:
 def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> Path:
     """Return `NAME_gated.EXT` in the directory of the recording.
 
-    The options can change the suffix and the extension. If ngate can't write EXT, or not with the
+    The options can change the suffix and the extension. If ngate cannot write EXT, or not with the
     same codec, it uses the extension of the codec, such as `.m4a` for AAC. Otherwise it uses
     `.flac` for compressed and `.wav` for uncompressed recordings. The output of standard input is
     `stdin_gated.EXT` in the current directory.
@@ -202,7 +202,7 @@ def check_inside(path: Path, folder: Path) -> None:
 
 
 def is_directory(path: Path) -> bool:
-    """Return whether `path` is a directory; False if it can't be accessed."""
+    """Return whether `path` is a directory; False if it cannot be accessed."""
     try:
         return path.is_dir()
     except OSError:

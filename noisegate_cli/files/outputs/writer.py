@@ -152,7 +152,7 @@ def open_writer(
     Raises
     ------
     OutputError
-        If `info.path` exists and `force` is false, or if it can't be written.
+        If `info.path` exists and `force` is false, or if it cannot be written.
     """
     path = info.path
     if is_stream(path):

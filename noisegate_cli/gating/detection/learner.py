@@ -34,18 +34,18 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 
 MIN_VOICE_S = 1.2
-"""Least duration of voices in a recording of speech: the shares of less sound are not reliable, and
-among samples of drums and instruments some resemble speech."""
+"""Minimum duration of voices in a recording of speech: the shares of less sound are not reliable,
+and among samples of drums and instruments some resemble speech."""
 
 MIN_BURIED_VOICE_S = 0.3
-"""Least duration of voices with which voices that noise nearly hides become signal. Less is enough
-than for events, because it closes the gate on nothing."""
+"""Minimum duration of voices with which voices that noise nearly hides become signal. Less is
+enough than for events, because it closes the gate on nothing."""
 
 MIN_EVIDENCE_CONTRAST_DB, MAX_CONTRAST_LOSS_DB = 12.0, 1.0
 """The evidence counts only if the open frames exceed the median closed frame by this level. Where
 the contrast is lower without evidence, as in noise, the evidence may reduce it by the second value.
-Speech among events keeps 14 dB. Music keeps less if its melody resembles a voice and its drums count
-as events, and so does speech whose voices count as events."""
+Speech among events keeps 14 dB. Music keeps less if its melody resembles a voice and its drums
+count as events, and so does speech whose voices count as events."""
 
 
 class SignalModelLearner(BlockProcessor[Samples, None]):

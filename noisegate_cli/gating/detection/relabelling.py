@@ -1,6 +1,6 @@
 """Fit a signal model again, to labels that the evidence of voices corrects.
 
-Events such as snoring or keys are far above the noise, so that they are labelled as signal first.
+Events such as snoring or keys are far above the noise, so they are labeled as signal at first.
 Those that lack the evidence of a voice become noise. As long as some remain among the signal, their
 spectrum has a high density there. Therefore the labels are corrected in rounds: each fit lowers the
 scores of the events that remain. The opposite does not happen: what became noise remains noise.
@@ -27,11 +27,11 @@ from noisegate_cli.gating.detection.tonal_noise import Flags
 from noisegate_cli.gating.frames.running_mean import compute_running_mean
 
 EVENT_ROUNDS = 3
-"""Greatest number of rounds in which events are removed from the signal."""
+"""Maximum number of rounds in which events are removed from the signal."""
 
 MAX_EVENT_SCORE = 1.0
 """An open frame that lacks evidence is an event up to this score, of which the evidence is a term.
-It is above `OPEN_ABOVE`, so that all of an event is labelled as its most obvious parts are."""
+It is above `OPEN_ABOVE`, so that all of an event is labeled as its most obvious parts are."""
 
 SURROUNDINGS_MS, MIN_MISSING, MAX_MISSING = 400.0, 1.5, 4.0
 """Frames lack evidence as their surroundings do, if the mean of what is missing there exceeds the
@@ -84,7 +84,7 @@ def relabel(
 def _remove_events(
     model: SignalModel, extractor: BandLevelExtractor, term: NDArray[np.float64]
 ) -> Flags:
-    """Return which frames are signal and no events."""
+    """Return which frames are signal, not events."""
     frames = model.learned
     assert frames is not None
     is_signal = frames.is_signal.copy()

@@ -11,7 +11,7 @@ bands together, and crickets raise two of them. Each of them is a direction in w
 varies, and a rise in that direction contributes little to the score. With variances alone, the
 classifier is no better than a threshold above the floor of each band.
 
-The distributions are fitted to labelled frames. The labels are found in two steps:
+The distributions are fitted to labeled frames. The labels are found in two steps:
 
 1. In each band, the floor is a low quantile of the surrounding 20 s, and g is the ratio of the
    power to the floor. The likelihood ratio of Sohn, Kim and Sung (A statistical model-based voice
@@ -21,7 +21,7 @@ The distributions are fitted to labelled frames. The labels are found in two ste
 2. Frames above the cut are signal. Frames that are well separated in time from any signal are
    noise; the frames between belong to neither class, which excludes decays from the noise. Both
    distributions are fitted, all frames are scored, the cut is set to zero, and the step is repeated
-   (expectation maximisation with hard decisions, Celeux and Govaert 1992).
+   (expectation maximization with hard decisions, Celeux and Govaert 1992).
 
 A small number of frames does not determine a covariance. Therefore it is shrunk towards a prior in
 which each band varies by a fixed number of decibels on its own, and all bands vary by the same
@@ -91,7 +91,7 @@ SHORT_GUARD_MS, MIN_GUARDED_NOISE_MS = 80.0, 600.0
 """The distance is shorter if it would leave less noise than this, in a short recording."""
 
 MIN_CLASS_FRAMES = 11
-"""Fewest frames of noise, and of signal, from which a distribution is fitted."""
+"""Minimum number of frames of noise, and of signal, from which a distribution is fitted."""
 
 
 OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
@@ -108,8 +108,8 @@ for a voice far below the loudest one. The score of opening is lower by at most 
 frames of noise seem steadier than they are."""
 
 MAX_SILENT_SHARE = 0.05
-"""Greatest share of digital silence in a recording that was not gated or edited before. In one that
-was, what is left between the words was left on purpose: the gate opens at the least distance, and
+"""Maximum share of digital silence in a recording that was not gated or edited before. In one that
+was, what remains between the words was left on purpose: the gate opens at the minimum distance, and
 does not close on events."""
 
 MIN_RISE = 2.2
@@ -117,7 +117,7 @@ MIN_RISE = 2.2
 wind or hiss alone reach 1.9; speech 3 dB below such a noise reaches 2.3."""
 
 MIN_MODEL_CONTRAST_DB = 4.0
-"""Least ratio of the power of open frames to closed frames: at 4 dB the SNR is 2 dB."""
+"""Minimum ratio of the power of open frames to closed frames: at 4 dB the SNR is 2 dB."""
 
 MAX_DRIFT_RATIO = 3.5
 """Limit of `drift_to_jump_ratio` for noise: noise has 1 to 2, rarely 3; quiet music 4 to 25."""
@@ -129,8 +129,8 @@ RARE_WINDOW_MS, MIN_RARE_RISE = 250.0, 3.0
 """A rare event is signal too if the loudest quarter of a second exceeds this initial score."""
 
 MIN_NOISE_JUMP_DB = 1.0
-"""Least deviation between disjoint frames in the bands where noise is loud. Noise varies by 2 dB or
-more, the maximum of several channels by less. A steady tone does not vary."""
+"""Minimum deviation between disjoint frames in the bands where noise is loud. Noise varies by 2 dB
+or more, the maximum of several channels by less. A steady tone does not vary."""
 
 MIN_NOISE_ONLY_MS = 3000.0
 """A shorter recording without any frame clearly above the floor is not treated as noise: it could
@@ -150,7 +150,7 @@ class LearnedFrames(NamedTuple):
     scores: NDArray[np.float64]
     """Smoothed scores by the model."""
     is_signal: NDArray[np.bool_]
-    """Which frames were labelled signal in the last fit."""
+    """Which frames were labeled signal in the last fit."""
     is_edited: bool
     """Whether the recording was gated or edited before."""
 
@@ -170,7 +170,7 @@ class SignalModel:
     signal: ShrunkGaussian | None = field(default=None, repr=False)
     noise: ShrunkGaussian | None = field(default=None, repr=False)
     offset: float = 0.0
-    """Is added to the ratio of signal to noise, where noise hides most of the signal."""
+    """Added to the ratio of signal to noise where noise masks most of the signal."""
     contrast_db: float = 0.0
     """Ratio of the power of open frames to closed frames, in dB."""
     noise_db: float | None = None
@@ -180,7 +180,7 @@ class SignalModel:
     learned: LearnedFrames | None = field(default=None, repr=False)
     """The frames from which the distributions were learned, until learning is complete."""
     evidence: "Evidence | None" = field(default=None, repr=False)
-    """Term of the score besides the spectrum; None if the recording is not speech."""
+    """Term of the score in addition to the spectrum; None if the recording is not speech."""
     undecided_score: float = np.inf
     """Score of all frames if signal and noise are not separated, so that nothing is attenuated: ∞
     for a gate, and −∞ for one that ducks."""

@@ -1,6 +1,6 @@
 """Find noise that begins within a recording and stays: a hum or a fan that is switched on.
 
-It is far above the noise before it, so that it seems to be signal. But unlike speech its level is
+It is far above the noise before it, so it seems to be signal. But unlike speech, its level is
 constant, and nothing quieter follows. A note or a beep ends; music that never ends is tonal.
 """
 

@@ -28,7 +28,7 @@ MIN_TONAL_CHANGE_DB = 1.0
 """Hum hardly changes within half a second: by 0 to 0.7 dB, music by 1.4 dB or more."""
 
 MIN_TONAL_PAIRS = 5
-"""Fewest pairs of frames from which the change is computed."""
+"""Minimum number of pairs of frames from which the change is computed."""
 
 Flags = NDArray[np.bool_]
 """One value per frame."""

@@ -18,7 +18,7 @@ NARROW_FRAME_MS = 70.0
 """A frame spans at least this time, so that its Fourier transform resolves the narrow bands."""
 
 NARROW_HOP_FRAMES = 4
-"""Distance of the frames in frame lengths: a few frames per second suffice for a mean spectrum."""
+"""Hop in frame lengths: a few frames per second suffice for a mean spectrum."""
 
 
 class NarrowBandExtractor:
@@ -36,7 +36,7 @@ class NarrowBandExtractor:
     Attributes
     ----------
     hop_length : int
-        Distance of the frames in samples. The first frame begins with the samples.
+        Distance between the frames in samples. The first frame begins with the samples.
     frame_length : int
         In samples.
     """

@@ -29,7 +29,7 @@ CERTAIN_SIGNAL_RATIO = 100.0
 """An a-priori SNR of 20 dB counts as signal in any bin, whatever the share of signal there."""
 
 PRESENCE_GROUPS, PRESENCE_SNR = 16, 0.05
-"""Number of groups of bins, a power of two, in the neighbourhood of a bin, and their mean a-priori
+"""Number of groups of bins, a power of two, in the neighborhood of a bin, and their mean a-priori
 SNR at which the presence and the absence of signal are equally likely: −13 dB."""
 
 ABSENT_GAIN_DB = -24.0
@@ -342,10 +342,10 @@ def wiener_gain(ratio: BinPowers) -> BinGains:
 
 
 def estimate_presence(ratio: BinPowers) -> BinGains:
-    """Return the probability that there is signal near each bin, from the mean ξ of its neighbours.
+    """Return the probability that there is signal near each bin, from the mean ξ of its neighbors.
 
-    A peak of noise has neighbours of noise. The spectrum of speech is wide, so that a bin of
-    speech has neighbours with speech.
+    A peak of noise has neighbors of noise. The spectrum of speech is wide, so that a bin of speech
+    has neighbors with speech.
 
     Parameters
     ----------

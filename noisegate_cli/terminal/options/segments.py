@@ -31,7 +31,7 @@ AnalysisLabelsOption = Annotated[
     typer.Option(
         metavar="FILE",
         help=f"Also write the open segments to a file: {LABEL_ENDINGS}. For several recordings or "
-        "a folder, give only the extension: each recording gets a file beside it.",
+        "a folder, give only the extension: each recording gets a file next to it.",
         **SEGMENT_PANEL,
     ),
 ]
@@ -54,34 +54,40 @@ class SegmentGroup(OptionGroup):
         list[str] | None,
         typer.Option(
             metavar="FROM-TO",
-            help="Stay open here: 1:20-1:25. Repeatable; has priority over --cut.",
+            help="Keep the gate open here, such as 1:20-1:25. Repeatable; has priority over --cut.",
             **SEGMENT_PANEL,
         ),
     ] = None
     cut: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FROM-TO", help="Stay closed here: 0:00-0:03. Repeatable.", **SEGMENT_PANEL
+            metavar="FROM-TO",
+            help="Keep the gate closed here, such as 0:00-0:03. Repeatable.",
+            **SEGMENT_PANEL,
         ),
     ] = None
     preview: Annotated[
         str | None,
         typer.Option(
             metavar="SECONDS",
-            help="Write only this number of seconds: from --start, or where the gate opens and "
+            help="Write only this many seconds: from --start, or where the gate opens and "
             "closes most often.",
             **SEGMENT_PANEL,
         ),
     ] = None
     start: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Write from this time on: 80 or 1:20.", **SEGMENT_PANEL),
+        typer.Option(
+            metavar="TIME",
+            help="Start writing at this time, such as 80 or 1:20.",
+            **SEGMENT_PANEL,
+        ),
     ] = None
     duration: Annotated[
         str | None,
         typer.Option(
             metavar="SECONDS",
-            help="Write only this number of seconds: from --start, or from the beginning.",
+            help="Write only this many seconds: from --start, or from the beginning.",
             **SEGMENT_PANEL,
         ),
     ] = None

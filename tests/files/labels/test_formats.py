@@ -158,7 +158,7 @@ def test_opentimelineio_reads_the_edit_decision_list():
     ("rate", "frames_per_s"),
     [(Fraction(30000, 1001), 30), (Fraction(24000, 1001), 24), (Fraction(50), 50)],
 )
-def test_an_edit_decision_list_has_the_frames_of_the_film(rate, frames_per_s):
+def test_an_edit_decision_list_has_the_frames_of_the_video(rate, frames_per_s):
     film = replace(TRACK, segments=(Segment(600.0, 3600.0),), duration=4000.0, frame_rate=rate)
     text = write(film, ".edl")
     assert "FCM: NON-DROP FRAME\n" in text
@@ -343,7 +343,7 @@ def test_files_that_are_not_text_are_refused(tmp_path):
             read_label_file(tmp_path / name)
 
 
-def test_an_existing_file_is_only_overwritten_by_force(tmp_path):
+def test_an_existing_file_is_only_overwritten_with_force(tmp_path):
     path = tmp_path / "new" / "labels.txt"
     for force in (False, True):
         with open_label_writer(path, force) as write_track:

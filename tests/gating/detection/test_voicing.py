@@ -172,7 +172,7 @@ def test_drums_that_fill_the_time_between_voices_are_kept():
     assert not any(is_kept(y, out, start + 0.01, 0.04) for start, _ in few)
 
 
-def test_a_key_band_says_itself_what_counts():
+def test_a_key_band_defines_what_counts():
     y = place(WORDS + KNOCKS, 12)
     out = gate(y, RATE, listen="voice", key_hz=(200, 6000))
     assert all(is_kept(y, out, start, 0.05) for start, _ in KNOCKS)

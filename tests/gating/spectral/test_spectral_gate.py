@@ -334,7 +334,7 @@ def log_kurtosis_ratio(gains, powers):
     return np.log(after / before)
 
 
-def test_noise_beside_a_signal_is_reduced_evenly():
+def test_noise_around_a_signal_is_reduced_evenly():
     rng = np.random.default_rng(1)
     powers = rng.exponential(1, (8 + 1024 + 8, 128)).astype(np.float32)
     powers[:, :40] *= 100

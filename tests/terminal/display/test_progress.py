@@ -42,7 +42,7 @@ def test_a_terminal_shows_progress_and_current_recordings(no_display_delays, mon
     monkeypatch.setenv("TERM", "xterm")
     text = show_half_done_batch(sys.stderr)
     assert "gating" in text
-    assert "50 %" in text
+    assert "50%" in text
     assert "4 of 8 files, 2:00:00 h of audio" in text
     assert "× real time, 2 failed" in text
     assert "now 'deep/a.wav', 'b.wav'" in text
@@ -51,7 +51,7 @@ def test_a_terminal_shows_progress_and_current_recordings(no_display_delays, mon
 def test_a_log_gets_plain_lines(no_display_delays, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     text = show_half_done_batch(sys.stderr)
-    assert re.search(r"ngate: gating 50 %, \d+ s left, 4 of 8 files", text)
+    assert re.search(r"ngate: gating 50%, \d+ s left, 4 of 8 files", text)
     assert "4 of 8 files, 2:00:00 h of audio" in text
     assert "2 failed" in text
     assert "\x1b" not in text

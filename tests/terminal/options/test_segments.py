@@ -104,7 +104,7 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
         (["--labels", "-", "--json"], 2, "both write to standard output"),
     ],
 )
-def test_wrong_use_gives_one_line_and_leaves_no_file(folder, capsys, options, status, message):
+def test_a_usage_error_gives_one_line_and_leaves_no_file(folder, capsys, options, status, message):
     (folder / "bad.txt").write_text("0\t1\topen\nx\t2\topen\n")
     (folder / "left.txt").write_text("0\t1\topen 2\n")
     before = sorted(folder.iterdir())
@@ -117,7 +117,7 @@ def test_wrong_use_gives_one_line_and_leaves_no_file(folder, capsys, options, st
     assert sorted(folder.iterdir()) == before
 
 
-def test_labels_of_several_recordings_stand_beside_them(folder, capsys, write):
+def test_labels_of_several_recordings_are_written_next_to_them(folder, capsys, write):
     write(loud_and_quiet(), "day/a.wav")
     assert run(["analyze", "day", "in.wav", "--labels", "textgrid"]) == 0
     capsys.readouterr()
@@ -143,7 +143,7 @@ def test_a_label_file_without_a_name_gets_a_hint(folder, capsys):
     assert err.endswith("labels.TextGrid\n")
 
 
-def test_a_batch_writes_labels_beside_its_outputs(folder, capsys, write):
+def test_a_batch_writes_labels_next_to_its_outputs(folder, capsys, write):
     for name in ("day/a.wav", "day/a.flac"):
         write(loud_and_quiet(), f"rec/{name}")
     arguments = ["batch", "rec", "-t", "0.03", "-j", "1", "-q"]
