@@ -28,6 +28,8 @@ MAX_REPR_CHARS = 200
 def iterate_results(value):
     """Yield a result and the results nested in it."""
     if isinstance(value, tuple):
+        if hasattr(value, "_fields"):
+            yield value
         for item in value:
             yield from iterate_results(item)
     # The parameters of a call and the description of a file are shown in full.

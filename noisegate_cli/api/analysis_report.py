@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from noisegate_cli.plots.overview import Overview
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AnalysisReport(Report, DrawableResult):
     """Result of `analyze_file`.
 

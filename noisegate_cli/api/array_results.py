@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noisegate_cli.plots.overview import Overview
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ArrayGateResult(GateReport, DrawableResult):
     """Result of `gate` with `return_result=True`.
 

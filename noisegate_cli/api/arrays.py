@@ -267,19 +267,18 @@ def segments(
     >>> segments(y, 16000, threshold=0.01, preset="hard").samples.tolist()
     [[7808, 16256]]
     """
-    return gate(
-        y,
-        sample_rate,
-        settings=settings,
-        preset=preset,
-        y_noise=y_noise,
-        keep=keep,
-        cut=cut,
-        axis=axis,
-        return_result=True,
-        progress=progress,
-        **changes,
-    ).segments
+    settings = choose_settings(settings, preset, changes)
+    sample_rate = read_sample_rate(sample_rate)
+    source = ArraySource(prepare_samples(y, settings, axis), sample_rate)
+    noises = _measure_noise(y_noise, settings, sample_rate, axis)
+    with open_progress(progress, "segments") as report:
+        decision, second_pass = decide(
+            source, settings, report, noises=noises, forced=build_forced(None, keep, cut)
+        )
+        stream = Gate(decision, sample_rate, source.channels, with_samples=False)
+        for block, last in report_progress(source.blocks(), source.samples, second_pass):
+            stream.process(block, last)
+    return stream.report.segments
 
 
 def analyze(

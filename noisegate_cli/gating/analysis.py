@@ -354,7 +354,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         indices, levels = self._subsample
         models = self._keep_open_if_rare(learner.models(levels))
         if self._settings.duck:
-            models = tuple(replace(model, undecided_score=-np.inf) for model in models)
+            models = tuple(model._replace(undecided_score=-np.inf) for model in models)
         scores = learner.scores(models, indices)
         simulated = self._simulator.simulate(scores, OPEN_ABOVE, CLOSE_BELOW, levels, indices)
         suggestion = suggest_from_models(models, scores, simulated)
@@ -425,7 +425,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             return models
         peaks = self._track.peaks_over_median_db()
         return tuple(
-            replace(model, verdict=Verdict.RARE_EVENT, contrast_db=float(peak))
+            model._replace(verdict=Verdict.RARE_EVENT, contrast_db=float(peak))
             if model.verdict is Verdict.NOISE_ONLY and peak > MIN_RARE_PEAK_DB
             else model
             for model, peak in zip(models, peaks, strict=True)

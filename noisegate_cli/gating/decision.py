@@ -1,8 +1,7 @@
 """The decision that the first pass makes and the gate applies."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.detection.rule import STAYS_OPEN, AdaptiveThreshold, Rule
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class GateDecision:
+class GateDecision(NamedTuple):
     """The rule, settings and noise profiles that a gate applies."""
 
     rule: Rule
@@ -88,7 +86,7 @@ class GateDecision:
     def force(self, forced: ForcedStretches) -> "GateDecision":
         """Return the decision with forced segments; given segments replace the rule."""
         suggestion = self.suggestion if forced.segments is None else None
-        return replace(self, forced=forced, suggestion=suggestion)
+        return self._replace(forced=forced, suggestion=suggestion)
 
     @property
     def range_db(self) -> float:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.noise_profile import NoiseProfile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class GateReport(Report):
     """Settings, threshold and statistics of a gate that processed a recording.
 

@@ -19,7 +19,7 @@ FULL_SIGNAL_SHARES = np.ones(2, np.float32)
 NoiseSource = Literal["pauses", "quietest", "given"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NoiseProfile:
     """Power spectral density of a noise.
 

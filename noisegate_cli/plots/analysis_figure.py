@@ -20,8 +20,8 @@ from noisegate_cli.plots.style import (
     format_number,
     own_style,
     place_ylabel,
+    set_figure_title,
     set_time_axis,
-    set_title,
 )
 from noisegate_cli.text import format_duration
 
@@ -54,7 +54,7 @@ def draw_analysis(overview: Overview, name: str, suggested_db: float | None = No
         figure = create_figure(WIDTH_IN, 0.9 + 1.35 * sum(heights))
         grid = figure.add_gridspec(len(heights), 2, width_ratios=(5, 1), height_ratios=heights)
         panels = [figure.add_subplot(grid[row, 0]) for row in range(len(heights))]
-        set_title(figure, f"{name} · {describe(overview)}", fontsize="large")
+        set_figure_title(figure, name, describe(overview))
         limit = amplitude_limit(overview.before)
         title = f"waveform, {describe_closed(overview)}"
         draw_waveform(panels[0], overview, overview.before, title, limit)

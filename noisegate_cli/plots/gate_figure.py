@@ -19,8 +19,8 @@ from noisegate_cli.plots.style import (
     create_figure,
     own_style,
     place_ylabel,
+    set_figure_title,
     set_time_axis,
-    set_title,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def draw_gate(overview: Overview, name: str) -> "Figure":
     with own_style():
         figure = create_figure(WIDTH_IN, 0.9 + 1.2 * sum(heights))
         panels = list(figure.subplots(len(heights), 1, gridspec_kw={"height_ratios": heights}).flat)
-        set_title(figure, f"{name} · {describe(overview)}", fontsize="large")
+        set_figure_title(figure, name, describe(overview))
         before = f"before, {describe_closed(overview)}"
         draw_waveform(panels[0], overview, overview.before, before, limit)
         mark_cuts(panels[0], overview, limit)

@@ -38,7 +38,7 @@ OPENNESS_COLUMNS = 360
 """Number of columns; each shows the share of its time in which the gate is open."""
 
 MIN_AMPLITUDE = 1e-4
-"""Smallest limit of an axis of amplitudes, so that digital silence is a line."""
+"""Smallest limit of an axis of amplitudes. Digital silence has an axis of full scale."""
 
 
 def draw_range(
@@ -97,7 +97,7 @@ def mark_cuts(axes: "Axes", overview: Overview, limit: float) -> None:
 def amplitude_limit(*ranges: Range) -> float:
     """Return the limit of an axis that shows the amplitudes of all `ranges`."""
     peaks = [max(-r.low.min(), r.high.max()) for r in ranges if len(r.low)]
-    return max(MIN_AMPLITUDE, 1.05 * max(peaks, default=0.0))
+    return max(MIN_AMPLITUDE, 1.05 * max(peaks, default=0.0)) if any(peaks) else 1.0
 
 
 def draw_waveform(

@@ -66,6 +66,14 @@ TIME_STEPS_S = (
 
 MAX_TIME_TICKS = 12
 
+TITLE_SIZE = "large"
+
+TITLE_WIDTH_SHARE = 0.97
+"""Share of the width of a figure that its title may have; it begins at 0.01."""
+
+MIN_NAME_CHARS = 10
+"""Number of characters that a name keeps in any case."""
+
 
 @contextmanager
 def own_style() -> Iterator[None]:
@@ -119,6 +127,28 @@ def set_title(target: "Axes | Figure", text: str, **options: Any) -> None:
         target.suptitle(text, x=0.01, ha="left", parse_math=False, **options)
     else:
         target.set_title(text, parse_math=False, **options)
+
+
+def set_figure_title(figure: "Figure", name: str, facts: str) -> None:
+    """Set the title of a figure of one recording; a name without enough room loses its middle."""
+    name = escape_unprintable(name)
+    kept = len(name)
+    title = f"{name} · {facts}"
+    room_pt = TITLE_WIDTH_SHARE * 72 * figure.get_figwidth()
+    while kept > MIN_NAME_CHARS and _measure_title(title) > room_pt:
+        kept = min(kept - 1, int(kept * room_pt / _measure_title(title)) + 1)
+        start = kept // 2
+        title = f"{name[:start]}…{name[len(name) - (kept - start) :]} · {facts}"
+    set_title(figure, title, fontsize=TITLE_SIZE)
+
+
+def _measure_title(text: str) -> float:
+    """Return the width of a title in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=TITLE_SIZE)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 def place_ylabel(axes: "Axes") -> None:

@@ -10,7 +10,6 @@ import typer
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_data, print_summary
 from noisegate_cli.terminal.display.progress_display import show_recording_progress
-from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.options.completion import complete_formats
 from noisegate_cli.terminal.options.gate_settings import (
@@ -178,6 +177,8 @@ def gate(
     )
     fails_on_cutoff = fail_on_cutoff or fail_on_chop
     if len(files) > 1:
+        from noisegate_cli.terminal.gate_several import check_several, gate_several
+
         single = inputs.single_files(key_file) | outputs.single_files | segments.single_files
         check_several(files, output, single)
         gate_several(
@@ -191,8 +192,11 @@ def gate(
         _print_json(result)
     elif not quiet:
         _print_summary(result, typed.preset, outputs.plot)
-    if fails_on_cutoff and print_cut_sounds(result):
-        raise typer.Exit(EXIT_FAILURE)
+    if fails_on_cutoff:
+        from noisegate_cli.terminal.gate_several import print_cut_sounds
+
+        if print_cut_sounds(result):
+            raise typer.Exit(EXIT_FAILURE)
 
 
 def _print_json(result: "GateResult") -> None:

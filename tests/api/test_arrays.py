@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -290,3 +291,30 @@ def test_an_axis_that_is_not_a_number_is_quoted():
 def test_a_segment_as_text_is_quoted_as_given():
     with pytest.raises(SettingsError, match="keep '0:01-0:02' is not a time span: give"):
         gate(STEREO, RATE, keep=["0:01-0:02"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"spectral": True},
+        {"spectral": "mask", "y_noise": STEREO[9000:]},
+        {"channels": "separate", "threshold": "-30dB"},
+        {"duck": True},
+        {"ratio": 3, "threshold": "floor+6dB"},
+        {"keep": [(0.1, 0.2)], "cut": [(0.3, 0.4)]},
+    ],
+    ids=str,
+)
+def test_segments_are_those_of_the_gate(changes):
+    for y in (STEREO, as_type(STEREO, "PCM_16")):
+        assert segments(y, RATE, **changes) == gate(y, RATE, return_result=True, **changes).segments
+
+
+def test_segments_need_no_memory_for_samples():
+    y = np.tile(loud_and_quiet().astype(np.float32), 200)
+    tracemalloc.start()
+    segments(y, RATE, threshold="-30dB")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < y.nbytes / 2

@@ -344,3 +344,29 @@ def test_drawing_does_not_touch_pyplot_and_needs_no_window_system():
         env=os.environ | environment,
     )
     assert done.stdout == "Figure False\n"
+
+
+@pytest.mark.parametrize(
+    "name", [100 * "W", 100 * "音", 30 * "long name "], ids=["wide", "Chinese", "long"]
+)
+@pytest.mark.parametrize("draw", [draw_gate, draw_analysis])
+def test_the_title_of_a_long_name_fits_and_describes_the_recording(speech, draw, name):
+    figure = draw(speech, f"{name}.wav")
+    title = figure.get_suptitle()
+    with style.own_style():
+        figure.canvas.draw()
+        (box,) = [t.get_window_extent() for t in figure.texts if t.get_text() == title]
+    assert title.endswith("signal around −15 dBFS")
+    assert ".wav · 11.00 s" in title
+    assert box.x1 <= figure.bbox.x1
+
+
+def test_silence_is_drawn_on_an_axis_of_full_scale():
+    silence = draw_gate(record(np.zeros(16000)), "silence.wav")
+    for axes in (find_panel(silence, title) for title in ("before", "after", "removed signal")):
+        assert axes.get_ylim() == (-1, 1)
+
+
+def test_nothing_removed_is_not_magnified():
+    always_open = draw_gate(record(tone(1, 0.1), threshold="-80dB"), "tone.wav")
+    assert find_panel(always_open, "removed").get_title("left") == "removed signal"

@@ -1,7 +1,6 @@
 """Learning of signal models from a subsample of a recording."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,7 +122,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
                 self._add_evidence(self._voices, model, gate, levels[:, gate])
                 for gate, model in enumerate(models)
             )
-        return tuple(replace(model, learned=None) for model in models)
+        return tuple(model._replace(learned=None) for model in models)
 
     def _add_evidence(
         self, voices: "VoiceTracker", model: SignalModel, gate: int, level: NDArray[np.float64]
@@ -150,7 +149,7 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         is_open = relabelled.learned.scores + term > OPEN_ABOVE
         if not _are_open_frames_loud(level, is_open, model):
             return relabel(model, self._extractor, found.log_odds, term=None)
-        return replace(relabelled, evidence=evidence)
+        return relabelled._replace(evidence=evidence)
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
         powers = self._narrow_bands.compute(samples)

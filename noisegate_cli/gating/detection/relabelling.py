@@ -6,8 +6,6 @@ spectrum has a high density there. Therefore the labels are corrected in rounds:
 scores of the events that remain. The opposite does not happen: what became noise remains noise.
 """
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -78,7 +76,7 @@ def relabel(
     score = smooth_ratio(signal, noise, frames.levels, extractor)
     offset = compute_offset(score, extractor, frames.is_edited)
     frames = frames._replace(scores=score + offset)
-    return replace(model, signal=signal, noise=noise, offset=offset, learned=frames)
+    return model._replace(signal=signal, noise=noise, offset=offset, learned=frames)
 
 
 def _remove_events(

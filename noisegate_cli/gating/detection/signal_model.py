@@ -28,7 +28,6 @@ which each band varies by a fixed number of decibels on its own, and all bands v
 number together. The prior has the weight of a fixed number of additional frames.
 """
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -58,6 +57,7 @@ from noisegate_cli.gating.frames.noise_floor import (
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_running_mean
 from noisegate_cli.samples import to_db
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.detection.evidence import Evidence
@@ -123,7 +123,7 @@ MAX_DRIFT_RATIO = 3.5
 """Limit of `drift_to_jump_ratio` for noise: noise has 1 to 2, rarely 3; quiet music 4 to 25."""
 
 MIN_NOISE_CONTRAST_DB = 9.0
-"""With a higher contrast noise may be tonal, as a hum is."""
+"""With a higher contrast noise may have tones, as a hum has."""
 
 RARE_WINDOW_MS, MIN_RARE_RISE = 250.0, 3.0
 """A rare event is signal too if the loudest quarter of a second exceeds this initial score."""
@@ -155,8 +155,7 @@ class LearnedFrames(NamedTuple):
     """Whether the recording was gated or edited before."""
 
 
-@dataclass(frozen=True, eq=False)
-class SignalModel:
+class SignalModel(NamedTuple):
     """Distributions of signal and noise of one gate, learned from a recording."""
 
     verdict: Verdict
@@ -167,8 +166,8 @@ class SignalModel:
     """
     floor: float = MIN_POWER_DENSITY
     """Power per Hz that is added to each band."""
-    signal: ShrunkGaussian | None = field(default=None, repr=False)
-    noise: ShrunkGaussian | None = field(default=None, repr=False)
+    signal: ShrunkGaussian | None = None
+    noise: ShrunkGaussian | None = None
     offset: float = 0.0
     """Added to the ratio of signal to noise where noise masks most of the signal."""
     contrast_db: float = 0.0
@@ -177,13 +176,16 @@ class SignalModel:
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
-    learned: LearnedFrames | None = field(default=None, repr=False)
+    learned: LearnedFrames | None = None
     """The frames from which the distributions were learned, until learning is complete."""
-    evidence: "Evidence | None" = field(default=None, repr=False)
+    evidence: "Evidence | None" = None
     """Term of the score in addition to the spectrum; None if the recording is not speech."""
     undecided_score: float = np.inf
     """Score of all frames if signal and noise are not separated, so that nothing is attenuated: ∞
     for a gate, and −∞ for one that ducks."""
+
+    def __repr__(self) -> str:
+        return format_repr(self, "verdict", "contrast_db", "noise_db", "signal_db")
 
     def levels(self, densities: BandPowerArray) -> BandLevelsDb:
         """Convert powers per Hz, shaped (frames, bands), to levels in dB."""
@@ -256,7 +258,7 @@ def learn_signal_model(
     )
     if verdict is not Verdict.SEPARATED:
         return model
-    return replace(model, signal=signal, noise=noise, offset=offset, learned=frames)
+    return model._replace(signal=signal, noise=noise, offset=offset, learned=frames)
 
 
 def _judge_noise(
@@ -269,7 +271,9 @@ def _judge_noise(
         return Verdict.STEADY_TONE
     if len(levels) < extractor.frames(MIN_NOISE_ONLY_MS):
         return Verdict.TOO_SHORT
-    return Verdict.TONAL if spectra.is_tonal(np.ones(len(levels), np.bool_)) else Verdict.NOISE_ONLY
+    is_any = np.ones(len(levels), np.bool_)
+    is_music = spectra.is_tonal(is_any) or spectra.has_melody(is_any)
+    return Verdict.TONAL if is_music else Verdict.NOISE_ONLY
 
 
 def _judge_classes(
@@ -283,7 +287,9 @@ def _judge_classes(
         return Verdict.LOW_CONTRAST
     if drift_ratio > MAX_DRIFT_RATIO:
         return Verdict.MUSIC_LIKE
-    if contrast_db < MIN_NOISE_CONTRAST_DB and spectra.is_tonal(is_noise):
+    if contrast_db < MIN_NOISE_CONTRAST_DB and (
+        spectra.is_tonal(is_noise) or spectra.has_melody(is_noise)
+    ):
         return Verdict.TONAL
     return Verdict.SEPARATED
 
