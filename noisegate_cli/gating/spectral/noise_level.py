@@ -17,7 +17,7 @@ NOISE_LEVEL_FRAMES = 11
 TYPICAL_SIGNAL_RATIO = 31.6
 """SNR of a bin with a signal: 15 dB. A bin is as likely to have one as not."""
 
-LEVEL_STRIDE_GROUPS = 4
+LEVEL_STRIDE_GROUPS = 8
 """Stride of the groups of bins from which the level is estimated."""
 
 LEVEL_ITERATIONS = 3
@@ -46,26 +46,21 @@ def estimate_noise_levels(snr: BinPowers) -> NDArray[np.float32]:
     ndarray
         Shaped (frames,).
     """
-    sampled = snr[:, ::LEVEL_STRIDE_GROUPS]
+    sampled = np.ascontiguousarray(snr[:, ::LEVEL_STRIDE_GROUPS])
+    width = min(NOISE_LEVEL_FRAMES, len(snr))
+    window = np.full(width, 1 / (width * sampled.shape[1]), np.float32)
     slope = TYPICAL_SIGNAL_RATIO / (1 + TYPICAL_SIGNAL_RATIO)
     levels = np.ones(len(snr), np.float32)
     for _ in range(LEVEL_ITERATIONS):
-        absence = sampled * (slope / levels).astype(np.float32)[:, None]
+        absence = sampled * (np.float32(slope) / levels)[:, None]
         np.minimum(absence, MAX_EXPONENT, out=absence)
         np.exp(absence, out=absence)
         absence *= np.float32(1 / (1 + TYPICAL_SIGNAL_RATIO))
         absence += np.float32(1)
-        np.divide(np.float32(1), absence, out=absence)
-        noise = _moving_mean(np.einsum("ij,ij->i", absence, sampled) / sampled.shape[1])
-        share = _moving_mean(absence.mean(axis=1))
-        levels = np.clip(
-            (noise + LEVEL_PRIOR) / (share + LEVEL_PRIOR), MIN_NOISE_LEVEL, MAX_NOISE_LEVEL
-        )
-    return levels.astype(np.float32)
-
-
-def _moving_mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the means of the frames around each value."""
-    half = NOISE_LEVEL_FRAMES // 2
-    padded = np.pad(values.astype(np.float64), (half, half), mode="edge")
-    return np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), mode="valid")
+        np.reciprocal(absence, out=absence)
+        share = np.convolve(absence.sum(axis=1), window, mode="same")
+        absence *= sampled
+        noise = np.convolve(absence.sum(axis=1), window, mode="same")
+        ratio = (noise + LEVEL_PRIOR) / (share + LEVEL_PRIOR)
+        levels = np.minimum(np.maximum(ratio, MIN_NOISE_LEVEL), MAX_NOISE_LEVEL).astype(np.float32)
+    return levels
