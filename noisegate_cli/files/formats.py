@@ -41,6 +41,8 @@ class Subtype(NamedTuple):
     """Bits per second and channel for which lossy audio at 44.1 kHz sounds like the original."""
     max_encoder_rate_hz: int = 0
     """Maximum sample rate of the encoder, if it crashes beyond it; 0 if it reports an error."""
+    max_encoder_channels: int = 0
+    """Maximum number of channels of the encoder, if it crashes beyond it."""
     max_stored_bits: float = 8.0
     """Upper bound of the bits per sample of compressed samples, with the headers of blocks.
 
@@ -79,7 +81,12 @@ SUBTYPES = {
         _lossless("ALAW", "int16", 16, 1),
         Subtype(name="AAC", extension=".m4a"),
         Subtype(name="OPUS", extension=".opus", transparent_bit_rate=64_000),
-        Subtype(name="VORBIS", extension=".ogg", max_encoder_rate_hz=200_000),
+        Subtype(
+            name="VORBIS",
+            extension=".ogg",
+            max_encoder_rate_hz=200_000,
+            max_encoder_channels=255,
+        ),
         Subtype(name="MPEG_LAYER_III", extension=".mp3"),
         Subtype(name="AC3"),
         Subtype(name="EAC3"),

@@ -186,7 +186,7 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
             If it ends here, before a segment to keep or to cut.
         """
         self._length += len(block)
-        if last and self._latest_start * self._rate > self._length:
+        if last and self._latest_start * self._rate >= max(1, self._length):
             raise SignalError(
                 f"it ends at {format_time(self._length / self._rate)}, before the time span to "
                 f"keep or cut, which starts at {format_time(self._latest_start)}"

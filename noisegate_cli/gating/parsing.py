@@ -23,6 +23,9 @@ METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
 
 _ABOVE_FLOOR = re.compile(r"floor\s*\+\s*(\d+\.?\d*|\.\d+)\s*(?:dB)?", re.IGNORECASE)
 
+MAX_PERCENT = 100
+"""Maximum threshold that may be a percentage or a level without its sign."""
+
 MUTE = -math.inf
 """Range in dB of a gate that closes to digital silence."""
 
@@ -64,6 +67,8 @@ def parse_threshold(text: str) -> float | str:
         )
     if value < 0:
         raise SettingsError(f"threshold {text!r} has no unit: for a level in dBFS give {plain}dB")
+    if value > MAX_PERCENT:
+        raise SettingsError(f"threshold {text!r} is above full scale: give 0 to 1, or dBFS")
     if value > 1:
         raise SettingsError(
             f"threshold {text!r} is above full scale, 1.0: "
@@ -216,7 +221,8 @@ def _parse_span(name: str, text: str) -> tuple[float, float] | None:
         return None
     start, end = _seconds(match[1]), _seconds(match[2])
     if start >= end:
-        raise SettingsError(f"{name} {text!r} ends before it starts: give FROM-TO, 0:00-0:02.5")
+        when = "where it starts" if start == end else "before it starts"
+        raise SettingsError(f"{name} {text!r} ends {when}: give FROM-TO, 0:00-0:02.5")
     return start, end
 
 

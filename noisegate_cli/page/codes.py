@@ -89,7 +89,8 @@ def encode_spectrogram(levels: BandLevels, loudest_db: float) -> NDArray[np.uint
     shades = np.rint(
         (levels - loudest_db + SPECTROGRAM_DEPTH_DB) * (SPECTROGRAM_STEPS / SPECTROGRAM_DEPTH_DB)
     )
-    return np.asarray(np.clip(shades, 0, SPECTROGRAM_STEPS), np.uint8)
+    # The level of samples far above full scale can be undefined.
+    return np.asarray(np.clip(np.nan_to_num(shades), 0, SPECTROGRAM_STEPS), np.uint8)
 
 
 def pack_array(array: NDArray[Any]) -> str:

@@ -61,6 +61,9 @@ MAX_PEAK_SPANS, MAX_COLUMNS = 200_000, 16_000
 PEAK_SPANS_PER_S = 250
 SPECTROGRAM_BANDS = 80
 
+MAX_SHOWN_DB = 1000.0
+"""Maximum level of the spectrogram."""
+
 MAX_MARKED_CUTOFFS = 5
 """Number of the worst cut-offs that are moments of the page."""
 
@@ -248,7 +251,9 @@ class _TrackCollector:
 
     def _encode_spectrogram(self) -> tuple[NDArray[np.uint8], float]:
         """Return the shades of the spectrogram, and the level of the darkest one in dB."""
-        loudest_db = max(float(c.max(initial=MIN_LOUDEST_DB)) for c in self._columns.chunks())
+        chunks = self._columns.chunks()
+        loudest = [float(np.fmax.reduce(c, axis=None, initial=MIN_LOUDEST_DB)) for c in chunks]
+        loudest_db = min(max(loudest), MAX_SHOWN_DB)  # JSON has no infinite numbers.
         shades = [encode_spectrogram(c, loudest_db) for c in self._columns.drain()]
         return np.concatenate(shades), loudest_db
 

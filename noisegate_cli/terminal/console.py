@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LABEL_WIDTH_CHARS = 11
 """Width of the labels of a summary."""
 
+MIN_COLUMNS = 40
+"""Minimum width of tables; a narrower terminal breaks their lines."""
+
 SUBSTITUTES = {"×": "x", "…": "."}
 """Characters of the same width for terminals that support only ASCII."""
 
@@ -177,4 +180,6 @@ def console(stderr: bool = False) -> "Console":
         target.width = 100
     elif target.is_dumb_terminal:  # rich assumes 80 columns, whatever the terminal has.
         target.size = ConsoleDimensions(*shutil.get_terminal_size())
+    if target.width < MIN_COLUMNS:  # noqa: PLR1730  # a fixed width does not follow the terminal
+        target.width = MIN_COLUMNS
     return target

@@ -358,3 +358,14 @@ def test_a_long_segment_is_opus_in_parts(monkeypatch):
     assert {(s.sample_rate, s.channels) for s in sounds} == {(24000, 1)}
     assert all(base64.b64decode(s.data).startswith(b"\x1aE\xdf\xa3") for s in sounds)
     assert sum(len(s.data) for s in sounds) < 42_000
+
+
+@pytest.mark.parametrize("scale", [1e19, 1e37])
+def test_the_page_of_samples_whose_power_overflows_holds_finite_numbers(write, tmp_path, scale):
+    source = write(scale * loud_and_quiet(), subtype="FLOAT")
+    assert run(["analyze", str(source), "--page", str(tmp_path / "a.html"), "-q"]) == 0
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    json.loads(read_page(tmp_path / "a.html").data, parse_constant=refuse)

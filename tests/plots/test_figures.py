@@ -208,6 +208,7 @@ AWKWARD = {
     "full scale": np.ones((4000, 3)),
     "float over full scale": 40 * LOUD_AND_QUIET,
     "float far over full scale": 4e5 * LOUD_AND_QUIET,
+    "float whose power overflows": 1e37 * LOUD_AND_QUIET,
     "very quiet": 1e-4 * LOUD_AND_QUIET,
 }
 

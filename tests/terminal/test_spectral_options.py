@@ -158,7 +158,7 @@ def test_a_batch_checks_the_noise_file_first_and_resolves_its_path(
         (["--spectral", "--noise", "3-2"], 2, "noise '3-2' ends before it starts"),
         (["--spectral", "--noise", "room.wav"], 1, "'room.wav' does not exist"),
         (["--spectral", "--noise", "0:01-0:30"], 1, "it ends at 0:03.00"),
-        (["--spectral", "--noise", "0-0.05"], 1, "give at least half a second"),
+        (["--spectral", "--noise", "0-0.05"], 1, "give at least 0.5 s"),
     ],
 )
 def test_invalid_spectral_options_print_one_line(write, capsys, options, status, quoted):

@@ -256,7 +256,15 @@ def test_errors_of_the_display_do_not_stop_the_gate(monkeypatch, is_terminal):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["analyze"], ["analyze", "--json"], ["gate", "-o", "-"], ["gate", "--json"]]
+    "arguments",
+    [
+        ["analyze"],
+        ["analyze", "--json"],
+        ["gate", "-o", "-"],
+        ["gate", "--json"],
+        ["--help"],
+        ["gate", "--help"],
+    ],
 )
 def test_a_full_disk_for_standard_output_is_reported(write, arguments):
     source = write(loud_and_quiet())

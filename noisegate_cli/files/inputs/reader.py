@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
-from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible, quote_input
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, quote_input
 from noisegate_cli.files.audio_tracks import check_track
 from noisegate_cli.files.containers.riff import MetadataChunks
 from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS
+from noisegate_cli.files.inputs.check import check_plausible
 from noisegate_cli.files.inputs.decoders import DecoderChooser
 from noisegate_cli.files.libsndfile.decoder import SndfileDecoder
 from noisegate_cli.files.pcm import convert_to_subtype
@@ -192,7 +193,7 @@ class AudioReader:
     def _validate_info(self) -> AudioInfo:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
         info, layout = self._decoder.info, self._layout
-        _check_plausible(self._display_path, info)
+        check_plausible(self._display_path, info.channels, info.sample_rate)
         if self._track is not None:
             check_track(quote_input(self._display_path), self._track, info.tracks)
         if layout is None:
@@ -283,14 +284,6 @@ def _is_ogg_end_missing(path: Path) -> bool:
     return is_end_missing(path)
 
 
-def _check_plausible(path: Path, info: AudioInfo) -> None:
-    if not is_plausible(info.channels, info.sample_rate):
-        raise AudioError(
-            f"{quote_input(path)} declares {info.channels} channels "
-            f"at {info.sample_rate} Hz, which is impossible: its header is damaged"
-        )
-
-
 def probe(path: Path, track: int | None = None) -> AudioInfo:
     """Return the properties of the recording at `path`; see `AudioReader` for the errors."""
     with AudioReader(path, track=track) as reader:
@@ -333,7 +326,6 @@ def open_reader(
 
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):
-        _check_plausible(path, stream.info)
         check_track(quote_input(path), track, stream.info.tracks)
         yield stream
         return

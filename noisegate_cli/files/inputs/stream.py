@@ -32,6 +32,7 @@ from noisegate_cli.files.containers.riff import (
     MetadataChunks,
     WavFormat,
 )
+from noisegate_cli.files.inputs.check import check_plausible
 from noisegate_cli.files.pcm import AU_SUBTYPES, SAMPLE_WIDTH_BYTES, decode_pcm
 from noisegate_cli.files.raw_format import RawFormat
 from noisegate_cli.samples import Samples, silence_nonfinite
@@ -266,6 +267,7 @@ def _streamable_format(fmt: WavFormat, big_endian: bool) -> RawFormat | None:
     align = fmt.channels * fmt.bits // 8
     if subtype is None or not align or not fmt.sample_rate or fmt.block_align != align:
         return None
+    check_plausible(STDIO_PATH, fmt.channels, fmt.sample_rate)
     return RawFormat(fmt.sample_rate, fmt.channels, subtype, big_endian)
 
 
@@ -278,5 +280,6 @@ def _parse_au_header(source: StandardInput) -> _StreamHeader | None:
     is_valid = encoding in AU_SUBTYPES and 24 <= start < MAX_HEADER_BYTES and rate and channels
     if not is_valid or len(source.peek(0, start)) < start:
         return None
+    check_plausible(STDIO_PATH, channels, rate)
     raw = RawFormat(rate, channels, AU_SUBTYPES[encoding], True)
     return _StreamHeader(raw, None if size >= MIN_STREAMED_SIZE_BYTES else size, start)

@@ -77,9 +77,8 @@ def unsupported_reason(info: AudioInfo) -> str:
     # or frees memory twice. libsndfile cannot read the DWVW files that it writes.
     if adds_sample or info.subtype.startswith(("ALAC", "DWVW")):
         return f"libsndfile cannot write {info.subtype} in {info.format} exactly"
-    max_rate_hz = find_subtype(info.subtype).max_encoder_rate_hz
-    if 0 < max_rate_hz < info.sample_rate:
-        return f"{usual_name(info.subtype)} is limited to {max_rate_hz} Hz"
+    if limit := _exceeded_limit(info):
+        return f"{usual_name(info.subtype)} is limited to {limit}"
     file = io.BytesIO()
     try:
         with sf.SoundFile(file, "w", **_sndfile_parameters(info)) as trial:
@@ -91,6 +90,16 @@ def unsupported_reason(info: AudioInfo) -> str:
     if rate is None or abs(rate - info.sample_rate) <= MAX_RATE_ERROR * info.sample_rate:
         return ""
     return f"its sample rate would become {rate} Hz"
+
+
+def _exceeded_limit(info: AudioInfo) -> str:
+    """Return the limit of the encoder that a recording exceeds; empty if it exceeds none."""
+    subtype = find_subtype(info.subtype)
+    if 0 < subtype.max_encoder_rate_hz < info.sample_rate:
+        return f"{subtype.max_encoder_rate_hz} Hz"
+    if 0 < subtype.max_encoder_channels < info.channels:
+        return f"{subtype.max_encoder_channels} channels"
+    return ""
 
 
 def _read_sample_rate(file: io.BytesIO) -> int | None:

@@ -22,6 +22,9 @@ from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.gain.mask import DetectorValues, Mask
 from noisegate_cli.gating.settings import GateSettings
 
+MAX_EXCLUSIVE_CHANNELS = 64
+"""Each channel is compared with each other one, which would take hours for a thousand."""
+
 
 @dataclass(frozen=True, eq=False)
 class LearnedBleed:
@@ -160,6 +163,11 @@ def check_exclusion(settings: GateSettings, channels: int, has_references: bool)
         raise SettingsError("use either against= or channels='exclusive', not both")
     if channels < 2:
         raise SignalError("channels='exclusive' needs two channels or more, and it has one")
+    if channels > MAX_EXCLUSIVE_CHANNELS:
+        raise SignalError(
+            f"channels='exclusive' compares at most {MAX_EXCLUSIVE_CHANNELS} channels, and it has "
+            f"{channels}: give channels='linked', or gate fewer channels"
+        )
 
 
 def _contiguous_runs(subsample: BatchSubsampler) -> list[Powers]:

@@ -64,15 +64,18 @@ class BinGrouping:
         if not self._octaves:
             return compute_bin_powers(spectra)
         end, groups = self._ungrouped_bins, self._ungrouped_bins // 2
-        parts = [compute_bin_powers(spectra[:, :end])]
+        powers = np.empty((len(spectra), len(self.group_widths_bins)), np.float32)
+        powers[:, :end] = compute_bin_powers(spectra[:, :end])
         for octave in range(1, self._octaves + 1):
             # One product sums the squares of the real and imaginary parts of a group. The mean of
             # the |X|² of all bins takes twice as long.
             values = spectra[:, end : 2 * end].view(np.float32)
             values = values.reshape(len(spectra), groups, 2 << octave)
-            parts.append(np.einsum("fgi,fgi->fg", values, values) * np.float32(0.5**octave))
+            out = powers[:, groups * (octave + 1) :][:, :groups]
+            np.einsum("fgi,fgi->fg", values, values, out=out)
+            out *= np.float32(0.5**octave)
             end *= 2
-        return np.concatenate(parts, axis=1)
+        return powers
 
     def expand_to_bins(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the value of its group for each bin, shaped (frames, bins)."""

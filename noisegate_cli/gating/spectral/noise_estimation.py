@@ -115,9 +115,10 @@ class NoiseMeter(BlockProcessor[Samples, None]):
             If the noise is too short, or only digital silence.
         """
         seconds = self._samples / self._sample_rate
-        if seconds < MIN_GIVEN_NOISE_S or self._samples < self._transform.frame_length:
+        frame_s = self._transform.frame_length / self._sample_rate
+        if seconds < max(MIN_GIVEN_NOISE_S, frame_s):
             raise SignalError(
-                f"{seconds:.2g} s of noise are too short: give at least half a second"
+                f"{seconds:.2g} s of noise are too short: give at least {max(0.5, frame_s):.2g} s"
             )
         if not self._frames:
             raise SignalError("the noise is digital silence: give a section with audible noise")

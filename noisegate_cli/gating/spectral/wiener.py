@@ -164,8 +164,10 @@ class WienerGainEstimator:
         segments = (len(powers) + padding) // self._segment
         noise = self._noise
         if self._noise_tracker:
-            powers = np.pad(powers, ((0, padding), (0, 0))) if padding else powers
-            noise = self._noise_tracker.track(powers, np.pad(is_noise, (0, padding)))
+            if padding:
+                powers = np.pad(powers, ((0, padding), (0, 0)))
+                is_noise = np.pad(is_noise, (0, padding))
+            noise = self._noise_tracker.track(powers, is_noise)
         total: BinPowers = noise[:, None] + np.float32(SILENT_BIN_POWER)
         if bleed is not None:
             bleed = np.pad(bleed, ((0, padding), (0, 0)))

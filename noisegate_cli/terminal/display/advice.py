@@ -191,7 +191,8 @@ def suggest_cutoff_remedies(result: "GateResult") -> dict[str, list[str]]:
 
     settings, cutoffs = result.settings, result.cutoffs
     remedies: dict[str, list[str]] = {"decay": [], "attack": [], "": []}
-    if cutoffs.decays and settings.hold_ms < MAX_TIME_MS:
+    holds = result.forced.segments is None  # A given segment includes the hold.
+    if cutoffs.decays and holds and settings.hold_ms < MAX_TIME_MS:
         # A slow decay is cut again at the end of a hold that is only a little longer.
         hold_ms = max(2 * settings.hold_ms, _lengthen(settings.hold_ms, cutoffs, "decay"))
         remedies["decay"] = [f"--hold {min(MAX_TIME_MS, hold_ms):g}"]

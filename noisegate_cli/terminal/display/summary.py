@@ -230,6 +230,8 @@ def _format_cutoffs(result: "GateResult") -> list[str]:
         f"{or_else}try {' or '.join(remedies[''])}",
         f"at {', '.join(worst)}{ellipsis}",
     ]
+    if cutoffs.decays and result.forced.segments is not None:
+        lines.append("to keep a decay, move the end of its segment in the labels")
     return [f"{'' if number else 'cut-offs':<11}{line}" for number, line in enumerate(lines)]
 
 

@@ -94,4 +94,7 @@ def test_messages_name_options(write, tmp_path, capsys):
     path = write(TRACKS[0])
     ngate("gate", path, "--channels", "exclusive", "-o", tmp_path / "out.wav", status=1)
     assert "--channels exclusive needs two channels" in capsys.readouterr().err
+    wide = write(np.zeros((100, 65)), "wide.wav")
+    ngate("gate", wide, "--channels", "exclusive", "-o", tmp_path / "out.wav", status=1)
+    assert "at most 64 channels, and it has 65: give --channels linked" in capsys.readouterr().err
     assert not (tmp_path / "out.wav").exists()

@@ -91,6 +91,7 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
         (["--apply", "left.txt"], 2, "channel 2, and the gate has 1: give --channels separate"),
         (["--keep", "5"], 2, "keep '5' is not a time span: give FROM-TO, such as 1:20-1:25"),
         (["--cut", "3-1"], 2, "cut '3-1' ends before it starts"),
+        (["--keep", "3-4"], 1, "'in.wav': it ends at 0:03.00, before the time span to keep"),
         (["--keep", "8-9"], 1, "'in.wav': it ends at 0:03.00, before the time span to keep"),
         (
             ["--preview", "soon"],
@@ -161,3 +162,12 @@ def test_a_batch_writes_labels_next_to_its_outputs(folder, capsys, write):
     assert len(read_label_file(folder / "rec-gated" / "day" / "a.txt")) == 2
     assert run([*arguments, "--labels", "doc"]) == 1
     assert "labels 'doc' cannot be written: give one of txt csv json" in capsys.readouterr().err
+
+
+def test_a_decay_cut_by_given_segments_needs_no_longer_hold(folder, capsys):
+    (folder / "cut.txt").write_text("0.4\t0.9\topen\n")
+    assert run(["gate", str(SPEECH), "--apply", "cut.txt", "-o", "out.wav"]) == 0
+    err = capsys.readouterr().err
+    assert "decay truncated" in err
+    assert "--hold" not in err
+    assert "to keep a decay, move the end of its segment in the labels" in err
