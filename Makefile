@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NGATE := $(BIN)/ngate
 DEMO := tests/data/jfk_1961.wav
 OUT := build/demo
-# The tests of a file share fixtures, such as a browser or a cluster.
+# Tests in the same file share fixtures, such as a browser or a cluster.
 PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL := help
@@ -60,17 +60,17 @@ bench: $(VENV)/ready-bench  ## Measure speed and memory, and compare with other 
 compare: $(VENV)/ready-dev  ## Compare the speed with another version: OLD=FOLDER or a Python executable.
 	$(BIN)/python -m tests.benchmarks.compare $(OLD)
 
-quality: $(VENV)/ready-dev  ## Score the gate on annotated recordings: SET=FOLDER for others.
+quality: $(VENV)/ready-dev  ## Score the gate on annotated recordings: SET=FOLDER for other recordings.
 	$(BIN)/python -m tests.benchmarks.quality $(SET)
 
-sweep: $(VENV)/ready-dev  ## Sweep the tuned constants and renew docs/tuning.md: SET='FOLDER ...'.
+sweep: $(VENV)/ready-dev  ## Sweep the tuned constants and update docs/tuning.md: SET='FOLDER ...'.
 	$(BIN)/python -m tests.benchmarks.sweep $(SET) --markdown
 
-fuzz: $(VENV)/ready-dev  ## Gate ten thousand damaged recordings, test thousands of examples: FUZZ='--seeds FOLDER'.
+fuzz: $(VENV)/ready-dev  ## Gate ten thousand damaged recordings, and test thousands of examples: FUZZ='--seeds FOLDER'.
 	$(BIN)/python -m tests.benchmarks.fuzz $(FUZZ)
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=thorough $(PARALLEL)
 
-faults: $(VENV)/ready-dev  ## Interrupt runs, let calls fail, decode outputs elsewhere: FAULTS='--moments 5000' for more.
+faults: $(VENV)/ready-dev  ## Interrupt runs, make calls fail, decode outputs with other programs: FAULTS='--moments 5000' for more.
 	$(BIN)/python -m tests.benchmarks.faults $(FAULTS)
 	$(BIN)/python -m tests.benchmarks.failing_calls
 	$(BIN)/python -m tests.benchmarks.read_back

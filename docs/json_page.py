@@ -17,7 +17,7 @@ HEADER = """\
 
 # JSON output
 
-`--json` prints one JSON object per recording on standard output, each on a line of its own:
+`--json` prints one JSON object per recording on standard output, one per line:
 
 ```
 ngate gate interview.wav -o clean.wav --json
@@ -29,13 +29,13 @@ A field has the same name and the same meaning in all commands. The
 [JSON Schema](https://github.com/ngate/ngate/blob/main/docs/ngate.schema.json) (draft 2020-12)
 describes all fields and their types.
 
-- A failure is an object too, with the status `failed` and the message as `error`. The message is
-  also on standard error, and the exit status is not 0: 2 if the command line is invalid.
+- A failure is also an object, with the status `failed` and the message as `error`. The message is
+  also on standard error, and the exit status is nonzero: 2 if the command line is invalid.
 - `null` means that there is no such value. A gain of −∞ dB is `"mute"`. A level of −∞ dBFS is
   `null`.
 - Times are in seconds, levels in dBFS, shares from 0 to 1.
-- New versions of ngate may add fields. `schema_version` rises only when a field changes its meaning
-  or disappears.
+- New versions of ngate may add fields. `schema_version` increases only when a field changes its
+  meaning or disappears.
 """
 
 SECTIONS = "head figures result gate analysis batch failure unprocessed cutoffs trial".split()
@@ -57,7 +57,7 @@ def _describe(definition: dict[str, Any]) -> str:
             lines.append(f"| `{name}` | {_type(_resolve(field))} | {text} |")
     fixed = {name: f for name, f in definition["properties"].items() if "const" in f}
     if len(lines) == 4:  # There is nothing but fields of other sections.
-        lines = [*lines[:2], "They have the fields of all objects, and of a batch also `output`."]
+        lines = [*lines[:2], "These have the fields of all objects, and in a batch also `output`."]
     elif fixed and "command" in fixed:
         lines += ["", f"`command` is `{fixed['command']['const']}`."]
     return "\n".join([*lines, ""])

@@ -26,10 +26,10 @@ HEADER = """\
 ENVIRONMENT = """\
 ## Environment variables
 
-Each option of a command has an environment variable: `NGATE_`, the command, and the option in upper
-case with underscores. For example, `NGATE_GATE_MIN_OPEN=50` is `ngate gate --min-open 50`, and
-`NGATE_BATCH_QUIET=1` is `ngate batch --quiet`. An option on the command line has priority. For a
-mistyped name, a warning suggests the right one.
+Each option of a command can be set by an environment variable: `NGATE_`, the command, and the
+option in upper case with underscores. For example, `NGATE_GATE_MIN_OPEN=50` means `ngate gate
+--min-open 50`, and `NGATE_BATCH_QUIET=1` means `ngate batch --quiet`. An option on the command line
+has priority. For a mistyped name, a warning suggests the correct one.
 """
 
 EXIT_STATUS = """\
@@ -38,9 +38,9 @@ EXIT_STATUS = """\
 | status | meaning |
 | ---: | --- |
 | 0 | success |
-| 1 | an error, for example an unreadable recording, or a pattern without a match; see stderr |
-| 2 | wrong usage, for example an unknown option |
-| 128 + *n* | ended by signal *n*: 130 after Ctrl-C, 141 if the reader of stdout has exited |
+| 1 | an error, such as an unreadable recording or a pattern without a match; see stderr |
+| 2 | a usage error, such as an unknown option |
+| 128 + *n* | terminated by signal *n*: 130 after Ctrl-C, 141 if the reader of stdout has exited |
 """
 
 
@@ -90,7 +90,7 @@ def _describe_presets() -> str:
     lines = [
         "## Presets",
         "",
-        "`--preset NAME` sets the default of the following options.",
+        "`--preset NAME` sets the defaults of the following options.",
         "",
         f"| option | {' | '.join(PRESETS)} |",
         f"| --- |{' ---: |' * len(PRESETS)}",

@@ -1,18 +1,18 @@
-"""A noise gate for recordings: it silences pauses and leaves the signal unchanged.
+"""A noise gate for recordings: it silences the pauses and leaves the signal unchanged.
 
     from noisegate_cli import gate, analyze, GateSettings
 
-`gate`, `segments` and `analyze` take arrays, `gate_file` and `analyze_file` take paths of any
-length, and `GateStream` takes samples as they arrive.
+`gate`, `segments` and `analyze` take arrays, `gate_file` and `analyze_file` take paths of
+recordings of any length, and `GateStream` takes samples as they arrive.
 """
 
 __version__ = "0.1.0"
 
 TYPE_CHECKING = False
-"""Type checkers take this name as true. Importing typing would delay the handling of signals."""
+"""Type checkers treat this name as true. Importing typing would delay the handling of signals."""
 
 if TYPE_CHECKING:
-    # An alias makes a name public for type checkers, which can't read the list below.
+    # An alias makes a name public for type checkers, which cannot read the list below.
     from noisegate_cli.api.analysis_report import AnalysisReport as AnalysisReport
     from noisegate_cli.api.array_results import ArrayGateResult as ArrayGateResult
     from noisegate_cli.api.array_results import ArrayLevelReport as ArrayLevelReport
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.alignment import Alignment as Alignment
     from noisegate_cli.gating.bleed.report import BleedLevel as BleedLevel
     from noisegate_cli.gating.bleed.report import BleedReport as BleedReport
-    from noisegate_cli.gating.cutoffs import Cutoff as Cutoff
-    from noisegate_cli.gating.cutoffs import CutoffReport as CutoffReport
+    from noisegate_cli.gating.cutoff_report import Cutoff as Cutoff
+    from noisegate_cli.gating.cutoff_report import CutoffReport as CutoffReport
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion as ThresholdSuggestion
     from noisegate_cli.gating.detection.threshold import suggest_threshold as suggest_threshold
     from noisegate_cli.gating.detection.verdict import Verdict as Verdict
     from noisegate_cli.gating.forced import ForcedStretches as ForcedStretches
     from noisegate_cli.gating.frames.histogram import LevelHistogram as LevelHistogram
     from noisegate_cli.gating.gain.mask import GateStatistics as GateStatistics
-    from noisegate_cli.gating.gate import GateReport as GateReport
+    from noisegate_cli.gating.gate_report import GateReport as GateReport
     from noisegate_cli.gating.level_report import LevelReport as LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile as NoiseProfile
     from noisegate_cli.gating.segments import Segments as Segments
@@ -80,13 +80,13 @@ _PUBLIC_NAMES = {
     "gating.alignment": ("Alignment",),
     "gating.level_report": ("LevelReport",),
     "gating.bleed.report": ("BleedLevel", "BleedReport"),
-    "gating.cutoffs": ("Cutoff", "CutoffReport"),
+    "gating.cutoff_report": ("Cutoff", "CutoffReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
     "gating.detection.verdict": ("Verdict",),
     "gating.forced": ("ForcedStretches",),
     "gating.frames.histogram": ("LevelHistogram",),
     "gating.gain.mask": ("GateStatistics",),
-    "gating.gate": ("GateReport",),
+    "gating.gate_report": ("GateReport",),
     "gating.noise_profile": ("NoiseProfile",),
     "gating.segments": ("Segments",),
     "gating.setting_values": ("SettingsChanges",),

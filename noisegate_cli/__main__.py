@@ -5,6 +5,7 @@ command line, so `main` imports it only when it runs.
 """
 
 import _signal  # type: ignore[import-not-found]  # `signal` takes milliseconds to load
+import os
 
 
 def main() -> None:
@@ -15,6 +16,8 @@ def main() -> None:
     from noisegate_cli.terminal.interrupts import exit_from_long_calls, handle_signals
 
     handle_signals()
+    # Encoders open an output again for the tags, which the owner must be allowed to do.
+    os.umask(os.umask(0o077) & 0o077)
     from noisegate_cli.memory import reduce_gc
     from noisegate_cli.terminal.descriptors import open_closed_descriptors
 

@@ -15,15 +15,15 @@ class SettingsError(NoisegateError, ValueError):
 
 
 class AudioError(NoisegateError, OSError):
-    """A recording can't be read, or its samples can't be gated."""
+    """A recording cannot be read, or its samples cannot be gated."""
 
 
 class SignalError(AudioError):
-    """Samples can't be gated. The message gives their position but no path: arrays have none."""
+    """Samples cannot be gated. The message gives their position but no path: arrays have none."""
 
 
 class OutputError(NoisegateError, OSError):
-    """The output can't be written, or writing it would overwrite an existing file."""
+    """The output cannot be written, or writing it would overwrite an existing file."""
 
 
 class OutputExistsError(OutputError):
@@ -31,11 +31,11 @@ class OutputExistsError(OutputError):
 
 
 class LabelsError(NoisegateError, ValueError):
-    """A file of labels can't be read, or holds something else."""
+    """A file of labels cannot be read, or holds something else."""
 
 
 class ClusterError(NoisegateError, ConnectionError):
-    """A cluster can't be reached, or doesn't meet the requirements of a batch."""
+    """A cluster cannot be reached, or does not meet the requirements of a batch."""
 
 
 class MissingExtraError(NoisegateError, ImportError):

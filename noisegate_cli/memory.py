@@ -8,7 +8,7 @@ recording of 10 minutes does not change.
 The arrays of consecutive blocks have the same size. By default, glibc returns large arrays to the
 system when they are freed and requests the memory again, page by page. `keep_freed_memory` reduces
 the page faults of an hour at a given threshold from 24,000 to 10,000, and the CPU time of the
-automatic gate by about 4 %. An analysis does not use it: it saves no time there.
+automatic gate by about 4%. An analysis does not use it: it saves no time there.
 """
 
 import atexit

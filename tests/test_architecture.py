@@ -30,15 +30,15 @@ def imported_modules(path):
             yield node.module
 
 
-GROUND = ("errors", "json_values", "samples", "text", "memory")
-LAYERS = ["ground", "files", "gating", "plots", "api", "page", "batch", "terminal"]
+BASE = ("errors", "json_values", "samples", "text", "memory")
+LAYERS = ["base", "files", "gating", "plots", "api", "page", "batch", "terminal"]
 
 
 def layer(module):
     """Return the layer of the package that a module belongs to."""
     part = [*module.split("."), "__init__"][1]
-    if part in GROUND or module == "noisegate_cli":
-        return "ground"
+    if part in BASE or module == "noisegate_cli":
+        return "base"
     return part
 
 
@@ -140,7 +140,7 @@ def test_only_plots_import_matplotlib_and_only_when_they_draw():
                 assert layer(name) == "plots" or module == "matplotlib.figure", name
 
 
-def test_pictures_get_values_and_no_files():
+def test_plots_get_values_and_no_files():
     for name, path in modules():
         if layer(name) == "plots":
             for module in imported_modules(path):

@@ -1,4 +1,4 @@
-"""With `fsync`, what is written reaches the disk in an order that survives a power cut."""
+"""With `fsync`, what is written reaches the disk in an order that survives a power failure."""
 
 import os
 import sys

@@ -33,7 +33,7 @@ REQUIRED_SCORES = {
 }
 
 
-def test_every_recording_with_a_truth_is_scored():
+def test_every_recording_with_ground_truth_is_scored():
     assert set(MIXTURES) == set(REQUIRED_SCORES)
 
 
@@ -161,6 +161,6 @@ def test_the_gate_is_closed_in_a_hum_at_the_beginning_and_at_the_end(settings):
     t = np.arange(len(y)) / rate
     hum = sum(0.02 / k * np.cos(2 * np.pi * 50 * k * t) for k in (1, 2, 3, 5))
     noise = np.random.default_rng(0).normal(0, 2e-4, len(y))
-    stretches = list(segments(y + hum + noise, rate, **settings))
-    assert stretches[0][0] > 1
-    assert stretches[-1][1] < t[-1] - 1
+    found = list(segments(y + hum + noise, rate, **settings))
+    assert found[0][0] > 1
+    assert found[-1][1] < t[-1] - 1

@@ -5,12 +5,12 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 import pytest
 
-from noisegate_cli import GateSettings, analyze_file, gate_file
+from noisegate_cli import GateReport, GateSettings, GateStream, analyze_file, gate_file
 from noisegate_cli.api.analysis_report import AnalysisReport
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.gating.analysis import Analyzer
-from noisegate_cli.gating.cutoffs import CutoffReport
+from noisegate_cli.gating.cutoff_report import CutoffReport
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.rule import AdaptiveThreshold
 from noisegate_cli.gating.detection.signal_model import SignalModel
@@ -28,6 +28,8 @@ MAX_REPR_CHARS = 200
 def iterate_results(value):
     """Yield a result and the results nested in it."""
     if isinstance(value, tuple):
+        if hasattr(value, "_fields"):
+            yield value
         for item in value:
             yield from iterate_results(item)
     # The parameters of a call and the description of a file are shown in full.
@@ -47,8 +49,13 @@ def results(tmp_path_factory):
         analyzer = Analyzer(settings, 16000)
         analyzer.process(np.tile(loud_and_quiet(), 4)[:, None], last=True)
         decisions.append(analyzer.decide())
-    file_results = gate_file(SPEECH, output, spectral), analyze_file(SPEECH, spectral)
-    return {type(result): result for result in iterate_results((*file_results, *decisions))}
+    stream = GateStream(GateSettings(threshold=0.01), 16000)
+    stream.process(loud_and_quiet())
+    results = (
+        *(gate_file(SPEECH, output, spectral), analyze_file(SPEECH, spectral), stream.report),
+        *decisions,
+    )
+    return {type(result): result for result in iterate_results(results)} | {GateStream: stream}
 
 
 @pytest.mark.parametrize(
@@ -58,8 +65,10 @@ def results(tmp_path_factory):
         AnalysisReport,
         CutoffReport,
         GateDecision,
+        GateReport,
         GateResult,
         GateStatistics,
+        GateStream,
         LevelHistogram,
         LevelReport,
         NoiseProfile,

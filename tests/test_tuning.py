@@ -41,7 +41,7 @@ def test_every_record_of_a_tuned_constant_has_a_sweep_and_a_verdict():
         assert all(record.cells[2:]), f"run `make sweep SET=FOLDER` for {record.constant}"
 
 
-def test_constants_with_chosen_neighbours_exist():
+def test_constants_with_chosen_neighbors_exist():
     assert set(NEIGHBOURS) <= set(CONSTANTS)
 
 
@@ -120,7 +120,7 @@ def test_an_improvement_at_the_cost_of_another_measure_is_a_trade_off():
     assert compare(CRITERIA["automatic"], base, other) == "trade-off"
 
 
-def test_renewing_a_record_keeps_its_prose():
+def test_updating_a_record_keeps_its_prose():
     record = next(r for r in RECORDS if r.constant == OPEN_ABOVE)
     sweep = Sweep(CRITERIA["automatic"], outcome(90, 91), {0.4: outcome(90, 90), 0.8: "fails"})
     text = renew_record(TEXT, OPEN_ABOVE, 0.25, sweep.cell, sweep.verdict)

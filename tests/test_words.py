@@ -26,7 +26,7 @@ UNCLEAR_WORDS = rf"""
     | dealt \s with | taken \s away | leave \s out
     | no \s but | all \s the \s same | sound \s tracks? | let \s the \s name
     | what \s comes \s of | next \s to \s no
-    | \w+n't
+    | \w+n't | stretch(?:es)? | in \s step | of \s (?:its|their|your) \s own | \d \s % \s \w+
     | {UNCLEAR_PHRASES}
 """
 PATTERN = re.compile(rf"\b(?:{UNCLEAR_WORDS})\b", re.IGNORECASE | re.VERBOSE)
@@ -91,7 +91,10 @@ def test_the_names_of_tests_have_no_unclear_phrases():
     assert [sentence for sentence in sentences if PHRASES.search(sentence)] == []
 
 
-@pytest.mark.parametrize("text", ["It parts noise", "was told", "a chop", "is no number"])
+@pytest.mark.parametrize(
+    "text",
+    ["It parts noise", "was told", "a chop", "is no number", "a stretch of noise", "5 % less"],
+)
 def test_unclear_words_are_found(text):
     assert PATTERN.search(text)
 

@@ -1,5 +1,9 @@
 """Calls that mypy must accept, and calls that mypy must reject; this file is only type-checked."""
 
+from pathlib import Path
+
+import numpy as np
+
 from noisegate_cli import (
     ArrayGateResult,
     GateSettings,
@@ -7,6 +11,7 @@ from noisegate_cli import (
     analyze_file,
     gate,
     gate_file,
+    segments,
 )
 
 
@@ -16,6 +21,8 @@ def calls() -> None:
     GateSettings.preset("voice", hold=100.0)  # type: ignore[call-arg]
     GateSettings.preset("voice", range_db="mute")
     GateSettings.preset("voice", hold_ms="100ms")  # type: ignore[arg-type]
+    GateSettings(range_db="mute", reduction_db="12dB", spectral=True, noise=Path("hiss.wav"))
+    GateSettings(hold_ms="100ms")  # type: ignore[arg-type]
     gate_file("in.wav", threshold="-30dB", preset="music")
     gate_file("in.wav", treshold=0.1)  # type: ignore[call-arg]
 
@@ -25,6 +32,7 @@ def calls() -> None:
 
     gate_file("in.wav", segments="labels.txt", keep=[(1, 2.5)], labels="out.csv")
     gate([0.0], 8000, cut=[(1, 2, 3)])  # type: ignore[list-item]
+    gate([0.0], 8000, keep=segments([0.0], 8000), cut=np.zeros((0, 2)))
 
     result = gate([0.0], 8000, return_result=True, segments=[(0.5, 1.5)], keep=[(1, 2)])
     print(result.samples.shape, result.statistics.openings, result.segments.seconds.shape)

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from noisegate_cli.api.overviews import OverviewParts
     from noisegate_cli.files.raw_format import RawFormat
     from noisegate_cli.gating.bleed.report import BleedReport
-    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.gate_report import GateReport
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.plots.overview import Overview
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AnalysisReport(Report, DrawableResult):
     """Result of `analyze_file`.
 
@@ -58,15 +58,15 @@ class AnalysisReport(Report, DrawableResult):
         return self.gate.bleed if self.gate else None
 
     def plot(self) -> "Figure":
-        """Return a picture of the analysis; the recording is read again.
+        """Return a plot of the analysis. The recording is read again.
 
-        It shows the waveform with the closed stretches shaded, the levels with the thresholds,
+        It shows the waveform with the closed segments shaded, the levels with the thresholds,
         their histogram, the scores of the automatic detector and the spectrogram.
 
         Raises
         ------
         AudioError
-            If the recording cannot be read again, as standard input.
+            If the recording cannot be read again, such as standard input.
         SettingsError
             If the analysis has other tracks: `plot=` of `analyze_file` draws it.
         """

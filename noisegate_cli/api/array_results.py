@@ -7,7 +7,7 @@ import numpy as np
 
 from noisegate_cli.api.pictures import DrawableResult, draw_analysis_of, draw_gate_of
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.level_report import LevelReport
 from noisegate_cli.gating.noise_profile import NoiseProfile
 from noisegate_cli.gating.settings import GateSettings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noisegate_cli.plots.overview import Overview
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ArrayGateResult(GateReport, DrawableResult):
     """Result of `gate` with `return_result=True`.
 
@@ -47,7 +47,7 @@ class ArrayGateResult(GateReport, DrawableResult):
     key: "KeyTrack | None" = None
 
     def plot(self) -> "Figure":
-        """Return a picture: the waveforms before and after, the gain, and the removed signal.
+        """Return a plot: the waveforms before and after, the gain, and the removed signal.
 
         The input is gated again, so it must not have been changed since.
 
@@ -112,7 +112,7 @@ class ArrayLevelReport(LevelReport, DrawableResult):
     given_noises: tuple[NoiseProfile, ...] = field(compare=False)
 
     def plot(self) -> "Figure":
-        """Return a picture: waveform, levels, histogram, scores and spectrogram.
+        """Return a plot: waveform, levels, histogram, scores and spectrogram.
 
         The input is gated, so it must not have been changed since.
         """

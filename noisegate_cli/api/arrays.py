@@ -3,7 +3,7 @@
 # Otherwise `help(gate)` expands ArrayLike over several lines.
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.api.array_input import prepare_samples, read_sample_rate
+from noisegate_cli.api.array_input import prepare_other, prepare_samples, read_sample_rate
 from noisegate_cli.api.array_results import ArrayGateResult, ArrayLevelReport
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.inputs import choose_settings
@@ -24,6 +24,7 @@ from noisegate_cli.api.noise_input import (
 )
 from noisegate_cli.api.progress import Progress, open_progress, report_progress
 from noisegate_cli.api.sources import ArraySource
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.noise_profile import NoiseProfiles
 from noisegate_cli.gating.segments import Segments
@@ -46,8 +47,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -66,8 +67,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -86,8 +87,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -105,8 +106,8 @@ def gate(
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     against: Sequence[ArrayLike] = (),
     key: ArrayLike | None = None,
     axis: int = 0,
@@ -127,31 +128,32 @@ def gate(
         Settings of the gate; by default the preset `voice`.
     preset : str or Path, optional
         Preset instead of `settings`: `voice`, `music`, `field` or `hard`, or the path of a TOML
-        file, whose keys and values are those of `ngate --preset FILE.toml`.
+        file with the same keys and values as for `ngate --preset FILE.toml`.
     y_noise : array_like, optional
         Samples of the noise alone, shaped as `y`, for a spectral gate. By default the noise is
         learned from `y`.
     segments : Segments, array_like of shape (n, 2), str or Path, optional
-        All stretches in which the gate is open, instead of a detector: the `segments` of a result,
+        All segments in which the gate is open, instead of a detector: the `segments` of a result,
         an array shaped (n, 2) in seconds, or the path of a label file. They are rounded to whole
         frames. The `segments` of a result give the same samples with the same settings.
     keep, cut : sequence of (float, float), optional
-        Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
-        case. The fades lie outside. Where both overlap, `keep` has priority.
+        Time spans (from, to) in seconds in which the gate is always fully open, or always fully
+        closed. The fades lie outside. Where both overlap, `keep` has priority.
     against : sequence of array_like, optional
         Samples of other tracks of the same session, each shaped as `y`, of any length and at the
         same sample rate. The gate stays closed where only their bleed is audible. Lag and clock
         drift are found; a track without a common sound is not used.
     key : array_like, optional
         Samples of another recording that opens the gate (sidechain), shaped as `y`, of any length
-        and at the same sample rate. Its lag and clock drift are found from common sound; without
-        any, both start together. Outside the key the gate is closed, or open with `duck=True`.
+        and at the same sample rate. Lag and clock drift are measured from the sound that both have
+        in common; without any, both are assumed to start together. Before and after the key, the
+        gate is closed, or open with `duck=True`.
     axis : int, default 0
-        Axis of the time: -1 if `y` is shaped (channels, samples).
+        Time axis: -1 if `y` is shaped (channels, samples).
     return_result : bool, default False
-        Whether to return statistics and the open stretches as well.
+        Whether to return statistics and the open segments as well.
     progress : bool or callable, default False
-        True shows a bar; a function is called with the finished share of the work, 0 to 1.
+        True shows a progress bar; a function is called with the finished share of the work, 0 to 1.
     **changes
         Single settings that override `settings` or the preset, see `GateSettings`:
         `threshold="-30dB"`, `hold_ms=100`, `spectral=True`.
@@ -169,7 +171,7 @@ def gate(
     AudioError
         If `y` contains NaN or infinite samples.
     LabelsError
-        If `segments` is the path of a file that can't be read.
+        If `segments` is the path of a file that cannot be read.
 
     Examples
     --------
@@ -206,10 +208,10 @@ def gate(
     source = ArraySource(samples, sample_rate)
     noises = _measure_noise(y_noise, settings, sample_rate, axis)
     forced = build_forced(segments, keep, cut)
-    others = _prepare_other_tracks(source, against, settings, axis) if len(against) else None
+    others = _prepare_other_tracks(source, against, settings, axis)
     key_source = None
     if key is not None:
-        key_source = ArraySource(_prepare_other(key, settings, axis), sample_rate, "key")
+        key_source = ArraySource(prepare_other("key", key, settings, axis), sample_rate, "key")
     with ExitStack() as stack, open_progress(progress, "gate") as report:
         decision, second_pass = decide(
             source, settings, report, noises=noises, forced=forced, others=others, key=key_source
@@ -242,20 +244,20 @@ def segments(
     settings: GateSettings | None = None,
     preset: str | Path | None = None,
     y_noise: ArrayLike | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     axis: int = 0,
     progress: Progress = False,
     **changes: Unpack[SettingsChanges],
 ) -> Segments:
-    """Return the stretches of a recording in which the gate is open.
+    """Return the segments of a recording in which the gate is open.
 
     See `gate` for the parameters and the errors.
 
     Returns
     -------
     Segments
-        Start and end of each stretch: `samples` and `seconds` are shaped (n, 2), as the intervals
+        Start and end of each segment: `samples` and `seconds` are shaped (n, 2), as the intervals
         of `librosa.effects.split`.
 
     Examples
@@ -265,19 +267,18 @@ def segments(
     >>> segments(y, 16000, threshold=0.01, preset="hard").samples.tolist()
     [[7808, 16256]]
     """
-    return gate(
-        y,
-        sample_rate,
-        settings=settings,
-        preset=preset,
-        y_noise=y_noise,
-        keep=keep,
-        cut=cut,
-        axis=axis,
-        return_result=True,
-        progress=progress,
-        **changes,
-    ).segments
+    settings = choose_settings(settings, preset, changes)
+    sample_rate = read_sample_rate(sample_rate)
+    source = ArraySource(prepare_samples(y, settings, axis), sample_rate)
+    noises = _measure_noise(y_noise, settings, sample_rate, axis)
+    with open_progress(progress, "segments") as report:
+        decision, second_pass = decide(
+            source, settings, report, noises=noises, forced=build_forced(None, keep, cut)
+        )
+        stream = Gate(decision, sample_rate, source.channels, with_samples=False)
+        for block, last in report_progress(source.blocks(), source.samples, second_pass):
+            stream.process(block, last)
+    return stream.report.segments
 
 
 def analyze(
@@ -334,19 +335,24 @@ def _measure_noise(
 
 def _prepare_other_tracks(
     source: ArraySource, against: Sequence[ArrayLike], settings: GateSettings, axis: int
-) -> OtherTracks:
+) -> OtherTracks | None:
+    """Return the other tracks; None without any."""
+    if (
+        isinstance(against, str)
+        or not isinstance(against, Collection)
+        or getattr(against, "ndim", 0) == 1
+    ):
+        raise SettingsError("against= is not a list of arrays: give against=[other]")
+    if not len(against):
+        return None
     from noisegate_cli.api.other_tracks import OtherTracks
 
+    named = {f"against[{index}]": y for index, y in enumerate(against)}
     tracks = [
-        ArraySource(_prepare_other(y, settings, axis), source.sample_rate, f"against[{index}]")
-        for index, y in enumerate(against)
+        ArraySource(prepare_other(name, y, settings, axis), source.sample_rate, name)
+        for name, y in named.items()
     ]
     return OtherTracks(tracks, settings, source.sample_rate, source.channels)
-
-
-def _prepare_other(y: ArrayLike, settings: GateSettings, axis: int) -> Samples:
-    """Return the samples of another recording, which may have fewer dimensions."""
-    return prepare_samples(y, settings, axis if np.ndim(y) == 2 else 0)
 
 
 def _describe_key(key: KeySource) -> KeyTrack:

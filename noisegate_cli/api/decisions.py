@@ -38,7 +38,7 @@ def decide(
         Noise profiles that are known; empty if they are measured in a span of the recording or
         learned.
     forced
-        Stretches in which the gate is open or closed.
+        Segments in which the gate is open or closed.
     others
         Other tracks, which are aligned with the recording.
     key

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -40,10 +41,15 @@ class Excerpt:
     def __post_init__(self) -> None:
         if self.start is None and self.duration is None:
             raise SettingsError("an excerpt needs a start, a duration, or both")
+        for name in ("start", "duration"):
+            value = getattr(self, name)
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
+            if value is not None and not is_number:
+                raise SettingsError(f"{name} {value!r} must be a number of seconds")
         if self.start is not None and not 0 <= self.start < math.inf:
-            raise SettingsError(f"start {self.start:g} must be 0 s or more")
+            raise SettingsError(f"start {float(self.start):g} must be 0 s or more")
         if self.duration is not None and not 0 < self.duration < math.inf:
-            raise SettingsError(f"duration {self.duration:g} must be more than 0 s")
+            raise SettingsError(f"duration {float(self.duration):g} must be more than 0 s")
 
 
 class SampleSpan(NamedTuple):
@@ -105,7 +111,7 @@ def choose_span(
 ) -> SampleSpan:
     """Return an excerpt in samples, which begins with a whole hop.
 
-    `segments` are the open stretches of the whole recording; they are needed only if the excerpt
+    `segments` are the open segments of the whole recording; they are needed only if the excerpt
     has no start. `offset_s` is the time of the first sample.
     """
     if excerpt.start is None:
@@ -123,19 +129,19 @@ def choose_span(
 
 
 def find_busiest(segments: Segments, duration: float) -> float:
-    """Return when the stretch of this duration begins in which the gate moves most often.
+    """Return the start of the segment of this duration in which the gate moves most often.
 
     Parameters
     ----------
     segments
-        Open stretches of a recording.
+        Open segments of a recording.
     duration
         In seconds.
 
     Returns
     -------
     float
-        In seconds. Of equal stretches it is the first. It is 0 if the gate never moves.
+        In seconds; the first one if several are equal, and 0 if the gate never moves.
     """
     total = segments.length / segments.sample_rate
     edges = np.sort(segments.seconds.ravel())

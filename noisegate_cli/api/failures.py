@@ -15,7 +15,7 @@ def describe_failure(path: object, error: Exception) -> str:
 
 
 def find_error_code(error: BaseException | None) -> str | None:
-    """Return the system's name of an error or of its cause, such as ENOENT; None if it has none."""
+    """Return the system's name for an error or its cause, such as ENOENT; None if it has none."""
     while error is not None:
         if isinstance(error, OSError) and error.errno is not None:
             return errno.errorcode.get(error.errno)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
 from noisegate_cli.api.analysis_report import AnalysisReport
+from noisegate_cli.api.arguments import check_path, check_paths, check_tracks
 from noisegate_cli.api.first_pass import measure
 from noisegate_cli.api.inputs import choose_settings, list_inputs, parse_raw_format
 from noisegate_cli.api.labels import build_label_track
 from noisegate_cli.api.noise_input import measure_noise_file, measure_noise_span
-from noisegate_cli.api.outputs import check_paths, warn_ignored_channels
+from noisegate_cli.api.outputs import check_output_paths, warn_ignored_channels
 from noisegate_cli.api.pictures import check_picture, draw_analysis_of, save_picture
 from noisegate_cli.api.progress import (
     FIRST_PASS_SHARE,
@@ -25,9 +26,10 @@ from noisegate_cli.api.progress import (
 )
 from noisegate_cli.api.sources import FileSource
 from noisegate_cli.files.inputs.reader import add_path_to_errors, open_reader
-from noisegate_cli.files.outputs.naming import OutputOptions
+from noisegate_cli.files.outputs.naming import OutputOptions, check_track_number
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.level_detector import LevelDetector
+from noisegate_cli.gating.detection.rule import STAYS_OPEN
 from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.setting_values import SettingsChanges
 from noisegate_cli.gating.settings import GateSettings
@@ -74,10 +76,10 @@ def analyze_file(
     track : int, optional
         Number of the audio track, from 1; None for the main one.
     labels : str or Path, optional
-        File for the stretches in which the gate would be open; see `write_labels`. It takes a
+        File for the segments in which the gate would be open; see `write_labels`. It takes a
         second pass over the recording.
     plot : str or Path, optional
-        Path of a picture of the analysis, which ends in .png, .pdf or .svg; None draws none.
+        Path of a plot of the analysis: .png, .pdf or .svg. None draws no plot.
     force : bool, default False
         Whether to overwrite existing files.
     **changes
@@ -93,7 +95,7 @@ def analyze_file(
     AudioError
         If the recording cannot be read or gated; the message quotes the path.
     LabelsError, OutputError
-        If the labels or the picture cannot be written or already exist.
+        If the labels or the plot cannot be written or already exist.
     SettingsError
         If the settings are invalid, or another track is the recording itself.
 
@@ -105,6 +107,10 @@ def analyze_file(
     >>> report.info.sample_rate, report.info.subtype
     (16000, 'PCM_16')
     """
+    check_path("path", path)
+    check_paths(labels=labels, plot=plot)
+    check_tracks(against)
+    check_track_number(track)
     settings = choose_settings(settings, preset, changes)
     return analyze_recording(
         path,
@@ -188,7 +194,7 @@ def _open_labels(
         return nullcontext()
     from noisegate_cli.files.labels.label_file import open_label_writer
 
-    check_paths(outputs, sources, OutputOptions(), force)
+    check_output_paths(outputs, sources, OutputOptions(), force)
     (path,) = outputs.values()
     return open_label_writer(path, force)
 
@@ -211,7 +217,7 @@ def _run_gate(
     others: OtherTracks | None,
     with_overview: bool,
 ) -> Timeline:
-    """Run the gate over the recording; return its timeline, or the whole overview for a picture."""
+    """Run the gate over the recording; return its timeline, or the whole overview for a plot."""
     from noisegate_cli.api.overviews import record, record_timeline
 
     _check_bleed(source, decision, others)
@@ -277,6 +283,8 @@ def measure_level_histogram(
     >>> round(suggest_threshold(one + other).threshold, 3)
     0.027
     """
+    check_path("path", path)
+    check_track_number(track)
     settings, histogram = choose_settings(settings, None, {}), LevelHistogram()
     with (
         open_progress(progress, Path(path).name) as report,
@@ -284,7 +292,7 @@ def measure_level_histogram(
         add_path_to_errors(Path(path)),
     ):
         info = reader.info
-        detector = LevelDetector(-1.0, settings, info.sample_rate, info.channels)
+        detector = LevelDetector(STAYS_OPEN, settings, info.sample_rate, info.channels)
         for block, last in report_progress(reader.blocks(), info.samples, report):
             histogram.add(detector.process(block, last)[1])
     return histogram

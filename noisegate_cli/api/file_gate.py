@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
 
+from noisegate_cli.api.arguments import check_path, check_paths, check_tracks, check_type
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.gate_result import GateResult
 from noisegate_cli.api.gate_task import GateTask
@@ -60,8 +61,8 @@ def gate_file(
     labels: str | Path | None = None,
     comparison: str | Path | None = None,
     segments: GivenSegments | None = None,
-    keep: Sequence[tuple[float, float]] = (),
-    cut: Sequence[tuple[float, float]] = (),
+    keep: Iterable[tuple[float, float]] = (),
+    cut: Iterable[tuple[float, float]] = (),
     key: str | Path | None = None,
     excerpt: Excerpt | None = None,
     plot: str | Path | None = None,
@@ -86,44 +87,45 @@ def gate_file(
         The recording; `"-"` is standard input.
     output : str or Path, optional
         Path of the output; `"-"` is standard output. If it is a directory or ends in a slash, the
-        output is written to this directory. The default is `NAME_gated.EXT` beside the input. WAV,
+        output is written to this directory. The default is `NAME_gated.EXT` next to the input. WAV,
         AU and raw samples are streamed from standard input to standard output if the threshold is
         given.
     settings : GateSettings, optional
         Settings of the gate; by default the preset `voice`.
     against : sequence of str or Path, optional
         Other tracks of the same session, of any format, sample rate and length. The gate stays
-        closed where only their bleed is audible. Lag and clock drift are found; a track without a
-        common sound is not used.
+        closed where only their bleed is audible. Lag and clock drift are measured. A track that has
+        no sound in common with the recording is not used.
     residue : str or Path, optional
         Path of a file for the removed signal, input − output; None to write none.
     labels : str or Path, optional
-        Path of a file for the open stretches; its ending selects the format, see `write_labels`.
+        Path of a file for the open segments; its extension selects the format, see `write_labels`.
     comparison : str or Path, optional
-        Path of a file for input and output in turns of 4 s, each passage first as it was.
+        Path of a file in which input and output alternate every 4 s, each passage first as it was.
     segments : Segments, array_like of shape (n, 2), str or Path, optional
-        All stretches in which the gate is open, instead of a detector: the `segments` of a result,
+        All segments in which the gate is open, instead of a detector: the `segments` of a result,
         an array shaped (n, 2) in seconds, or the path of a label file: `.txt` (Audacity), `.csv`,
         `.json`, `.TextGrid`, `.rttm`, `.srt` or `.edl`.
     keep, cut : sequence of (float, float), optional
-        Stretches, from and to in seconds, in which the gate is fully open, or fully closed, in any
-        case. The fades lie outside. Where both overlap, `keep` has priority.
+        Time spans (from, to) in seconds in which the gate is always fully open, or always fully
+        closed. The fades lie outside. Where both overlap, `keep` has priority.
     key : str or Path, optional
         Path of another recording that opens the gate (sidechain), of any format, sample rate and
-        length. Its lag and clock drift are found from common sound; without any, both recordings
-        start together. Outside the key the gate is closed, or open with `duck=True`.
+        length. Lag and clock drift are measured from the sound that both have in common; without
+        any, both are assumed to start together. Before and after the key, the gate is closed, or
+        open with `duck=True`.
     excerpt : Excerpt, optional
         Part of the recording that is written; None for all of it.
     plot : str or Path, optional
-        Path of a picture of the signal before and after the gate, which ends in .png, .pdf or
-        .svg; None draws none.
+        Path of a plot of the signal before and after the gate: .png, .pdf or .svg. None draws no
+        plot.
     options : OutputOptions, optional
         Sample type of the output, its name if `output` has none, and the metadata to preserve.
     raw : RawFormat or str, optional
         Sample format of an input without a header, as an object or as text: `"44100:1:s16"`.
     track : int, optional
-        Number of the audio track, from 1; None for the main one. An output in the format of a
-        video gets the picture and the other tracks of the input unchanged.
+        Number of the audio track, from 1; None for the main one. An output in a video format gets
+        the video and the other tracks of the input unchanged.
     preset : str or Path, optional
         Preset instead of `settings`: its name, or the path of a TOML file, whose keys and values
         are those of `ngate --preset FILE.toml`.
@@ -133,7 +135,7 @@ def gate_file(
         Whether to wait until the output and its name are on the disk, so that they survive a power
         cut.
     with_peak : bool, default False
-        Whether to measure the peak of the input, which takes about 10 % longer.
+        Whether to measure the peak of the input, which takes about 10% longer.
     progress : bool or callable, default False
         True shows a bar; a function is called with the finished share of the work, 0 to 1.
     **changes
@@ -152,7 +154,7 @@ def gate_file(
     OutputError
         If the output cannot be written, already exists, or is the input.
     LabelsError
-        If the file of `segments` cannot be read, or `labels` has an unknown ending.
+        If the file of `segments` cannot be read, or `labels` has an unknown extension.
     SettingsError
         If a setting is out of range, or settings and options contradict each other.
 
@@ -167,6 +169,15 @@ def gate_file(
     ('FLAC', 11.0)
     """
     check_no_output_options(changes)
+    check_path("path", path)
+    check_paths(output=output, residue=residue, labels=labels, comparison=comparison)
+    check_paths(key=key, plot=plot)
+    check_tracks(against)
+    check_type("options", options, OutputOptions, "OutputOptions(...)")
+    if excerpt is not None:
+        from noisegate_cli.api.excerpts import Excerpt
+
+        check_type("excerpt", excerpt, Excerpt, "Excerpt(start=60, duration=10)")
     options = options or OutputOptions()
     task = GateTask(
         path,
@@ -317,7 +328,7 @@ def _choose_span(
 def _find_segments(
     source: FileSource, decision: GateDecision, others: OtherTracks | None
 ) -> Segments:
-    """Return the open stretches of a gate, in a pass over the recording of its own."""
+    """Return the open segments of a gate, in a separate pass over the recording."""
     with (
         others.open_references() if others else nullcontext(()) as references,
         source.name_in_errors(),
@@ -329,7 +340,7 @@ def _find_segments(
 
 
 def _create_recorder(decision: GateDecision, source: FileSource) -> OverviewRecorder:
-    """Return what records the picture of a gate."""
+    """Return what records the plot of a gate."""
     from noisegate_cli.plots.overview import OverviewRecorder
 
     with_spectrogram = decision.settings.spectral != "off"
@@ -383,7 +394,7 @@ def _warn_of_empty_labels(task: GateTask, plan: _Plan) -> list[str]:
     end_s = source.samples / source.sample_rate if source.samples else math.inf
     if any(start < end_s for spans in segments for start, _ in spans):
         return []
-    return [f"{quote_path(task.segments_path)} contains no open stretch of this recording"]
+    return [f"{quote_path(task.segments_path)} contains no open segment of this recording"]
 
 
 def _locate_span(span: SampleSpan, length: int, info: AudioInfo) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 from noisegate_cli.api.pictures import DrawableResult, draw_gate_of
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import AudioInfo
-from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ class GateResult(GateReport, DrawableResult):
     residue : Path or None
         File of the removed signal; None if it was not written.
     labels : Path or None
-        File of the open stretches.
+        File of the open segments.
     comparison : Path or None
-        File of input and output in turns.
+        File in which input and output alternate.
     excerpt : (float, float) or None
         Start and end of the part that was written, in seconds from the start of the file; None for
         the whole recording. The statistics and segments are those of this part, from its start.
@@ -48,8 +48,8 @@ class GateResult(GateReport, DrawableResult):
     warnings : tuple of str
         Problems of the recording and losses in the output, one sentence each.
     is_copied : bool
-        Whether the output is a copy of the file of the input, because the gate stayed open and
-        encoding again would lose quality.
+        Whether the output is a copy of the input file, because the gate stayed open and re-encoding
+        would lose quality.
     delay_ms : float or None
         Maximum delay from standard input to standard output; None for files.
     raw : RawFormat or None
@@ -85,14 +85,14 @@ class GateResult(GateReport, DrawableResult):
         return 0.0 if self.excerpt else self.source.offset_s
 
     def plot(self) -> "Figure":
-        """Return a picture of the gate; the recording is read and gated again.
+        """Return a plot of the gate. The recording is read and gated again.
 
         It shows the waveforms before and after the gate, the gain, and the removed signal.
 
         Raises
         ------
         AudioError
-            If the recording cannot be read again, as standard input.
+            If the recording cannot be read again, such as standard input.
         SettingsError
             If the gate had other tracks: `plot=` of `gate_file` draws it.
         """

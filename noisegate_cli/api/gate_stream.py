@@ -3,7 +3,7 @@
 # Otherwise `help(GateStream.process)` expands ArrayLike over several lines.
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,10 +13,11 @@ from noisegate_cli.api.noise_input import measure_noise_array, measure_noise_fil
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import ForcedStretches, to_spans
-from noisegate_cli.gating.gate import Gate, GateReport, compute_latency
+from noisegate_cli.gating.gate import Gate, compute_latency
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.settings import GateSettings, check_settings_type
-from noisegate_cli.samples import Samples
-from noisegate_cli.text import pluralize
+from noisegate_cli.samples import MAX_CHANNELS, Samples
+from noisegate_cli.text import format_repr, pluralize
 
 
 class GateStream:
@@ -26,7 +27,7 @@ class GateStream:
     the whole recording with the same settings.
 
     A stream does not know what follows. Therefore the threshold must be a level, and a spectral
-    gate needs a sample of the noise. `GateSettings.live` are settings with a short latency.
+    gate needs a sample of the noise. `GateSettings.live` returns settings with a short latency.
 
     Parameters
     ----------
@@ -39,8 +40,8 @@ class GateStream:
     y_noise : array_like, optional
         Samples of the noise alone, shaped as the blocks, for a spectral gate.
     keep, cut : sequence of (float, float), optional
-        Stretches, from and to in seconds since the start of the stream, in which the gate is fully
-        open, or fully closed, in any case. The fades lie outside. Where both overlap, `keep` has
+        Time spans (from, to) in seconds since the start of the stream in which the gate is always
+        fully open, or always fully closed. The fades lie outside. Where both overlap, `keep` has
         priority.
 
     Raises
@@ -72,34 +73,43 @@ class GateStream:
         channels: int = 1,
         *,
         y_noise: ArrayLike | None = None,
-        keep: Sequence[tuple[float, float]] = (),
-        cut: Sequence[tuple[float, float]] = (),
+        keep: Iterable[tuple[float, float]] = (),
+        cut: Iterable[tuple[float, float]] = (),
     ) -> None:
         check_settings_type(settings)
         sample_rate = read_sample_rate(sample_rate)
         is_count = isinstance(channels, int | np.integer) and not isinstance(channels, bool)
-        if not is_count or channels < 1:
-            raise SettingsError(f"channels {channels!r} must be a whole number of 1 or more")
+        if not is_count or not 1 <= channels <= MAX_CHANNELS:
+            raise SettingsError(
+                f"channels {channels!r} must be a whole number from 1 to {MAX_CHANNELS}"
+            )
         noises = measure_noise_array(y_noise, settings, sample_rate) or measure_noise_file(settings)
         forced = ForcedStretches(keep=to_spans("keep", keep), cut=to_spans("cut", cut))
         decision = GateDecision.from_settings(settings, noises, forced)
         if decision is None:
             raise SettingsError(_describe_missing(settings))
-        self._decision, self._sample_rate, self._channels = decision, sample_rate, channels
+        self._decision = decision
+        self.sample_rate = sample_rate
+        """In Hz."""
+        self.channels = int(channels)
+        """Number of channels."""
         self.latency = compute_latency(settings, sample_rate)
         """Maximum number of samples by which the output lags behind the input."""
         self.reset()
 
     def reset(self) -> None:
         """Start a new recording with the same settings."""
-        self._gate = Gate(self._decision, self._sample_rate, self._channels, live=True)
+        self._gate = Gate(self._decision, self.sample_rate, self.channels, live=True)
         self._dtype: np.dtype[np.generic] | None = None
-        self._axes = 1 if self._channels == 1 else 2
+        self._axes = 1 if self.channels == 1 else 2
         self._has_ended = False
+
+    def __repr__(self) -> str:
+        return format_repr(self, "sample_rate", "channels", "latency")
 
     @property
     def report(self) -> GateReport:
-        """Report on the samples so far: statistics, open stretches and cut-offs."""
+        """Report on the samples so far: statistics, open segments and cut-offs."""
         return self._gate.report
 
     def process(self, block: ArrayLike, last: bool = False) -> Samples:
@@ -124,7 +134,7 @@ class GateStream:
         SettingsError
             If the block has another shape or type, or the recording has ended.
         AudioError
-            If a sample is NaN or infinite, or the recording ends before a stretch of `keep` or
+            If a sample is NaN or infinite, or the recording ends before a segment of `keep` or
             `cut`. The stream must then be reset.
         """
         if self._has_ended:
@@ -142,13 +152,13 @@ class GateStream:
         samples = read_array(block)
         axes = samples.ndim
         if samples.shape == (0,):
-            samples, axes = samples.reshape(0, self._channels), self._axes
+            samples, axes = samples.reshape(0, self.channels), self._axes
         channels = 1 if samples.ndim == 1 else samples.shape[-1] if samples.ndim == 2 else 0
-        if channels != self._channels:
+        if channels != self.channels:
             raise SettingsError(
                 f"a block shaped {samples.shape} does not fit a stream of "
-                f"{pluralize(self._channels, 'channel')}: "
-                f"give blocks shaped (samples, {self._channels})"
+                f"{pluralize(self.channels, 'channel')}: "
+                f"give blocks shaped (samples, {self.channels})"
             )
         self._axes = axes
         if self._dtype is None and len(samples):

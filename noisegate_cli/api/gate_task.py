@@ -24,7 +24,7 @@ class GateTask(NamedTuple):
     output: str | Path | None
     settings: GateSettings
     forced: ForcedStretches = NOT_FORCED
-    """The stretches of `segments`, `keep` and `cut`."""
+    """The segments of `segments`, `keep` and `cut`."""
     segments_path: str | Path | None = None
     """Path of the label file that `forced` was read from."""
     against: Sequence[str | Path] = ()
@@ -45,7 +45,7 @@ class GateTask(NamedTuple):
     def check(self) -> None:
         """Raise SettingsError if fields exclude each other."""
         if self.plot and self.excerpt:
-            raise SettingsError("a picture shows the whole recording: omit plot= or the excerpt")
+            raise SettingsError("a plot shows the whole recording: omit plot= or the excerpt")
 
     @property
     def can_stream(self) -> bool:

@@ -1,10 +1,12 @@
-"""What a call of the library is given: settings, presets, and the files that it reads."""
+"""Arguments of the library: settings, presets, and the files that it reads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noisegate_cli.api.arguments import check_path
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.outputs.naming import OutputOptions
 from noisegate_cli.gating.setting_values import SettingsChanges
 from noisegate_cli.gating.settings import PRESETS, GateSettings, build_settings
@@ -24,6 +26,10 @@ def choose_settings(
     SettingsError
         If both are given, the preset does not exist, or a value is wrong.
     """
+    if isinstance(preset, GateSettings):
+        raise SettingsError("preset= is a name: give these settings as settings=")
+    if preset is not None:
+        check_path("preset", preset)
     if preset is None or settings is not None or str(preset) in PRESETS:
         return build_settings(settings, None if preset is None else str(preset), changes)
     from noisegate_cli.api.presets import is_file_name, read_preset

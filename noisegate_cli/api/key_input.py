@@ -8,12 +8,8 @@ from noisegate_cli.api.progress import ProgressCallback, report_progress
 from noisegate_cli.api.sources import FileSource, Source
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import STDIO_PATH
-from noisegate_cli.gating.alignment import (
-    MARGIN_WINDOWS,
-    Alignment,
-    AlignmentProbe,
-    find_alignment,
-)
+from noisegate_cli.gating.alignment import Alignment, find_alignment
+from noisegate_cli.gating.alignment_probe import MARGIN_WINDOWS, AlignmentProbe
 from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
@@ -30,8 +26,8 @@ class KeyTrack:
     path : Path or None
         None for an array.
     alignment : Alignment or None
-        Relation between the clocks; None if they have no sound in common, so that both recordings
-        were taken to start together.
+        Relation between the clocks; None if the recordings have no sound in common, so that they
+        were assumed to start together.
     """
 
     path: Path | None
@@ -92,7 +88,7 @@ def decide_by_key(
     settings
         Settings of the gate; the threshold is compared with the key.
     forced
-        Stretches in which the gate is open or closed.
+        Segments in which the gate is open or closed.
     progress
         Called with the finished share of the work.
 

@@ -1,4 +1,4 @@
-"""Labels of a gate: from its result to a file, and from a file to stretches that force the gate."""
+"""Labels of a gate: from its result to a file, and from a file to segments that force the gate."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from noisegate_cli.api.arguments import check_path
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.gating.forced import ForcedStretches, Spans, to_spans
@@ -15,9 +16,9 @@ from noisegate_cli.gating.segments import Segments
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from noisegate_cli.files.labels.track import Envelope, LabelTrack, Stretch
-    from noisegate_cli.gating.cutoffs import Cutoff
-    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.files.labels.track import Envelope, LabelTrack, Segment
+    from noisegate_cli.gating.cutoff_report import Cutoff
+    from noisegate_cli.gating.gate_report import GateReport
 
 UNNAMED = "recording"
 """Name of a recording from standard input or an array."""
@@ -25,7 +26,7 @@ UNNAMED = "recording"
 GAIN_DECIMALS = 9
 
 GivenSegments = Segments | ArrayLike | str | Path
-"""Open stretches: those of a result, an array shaped (n, 2) in seconds, or a label file."""
+"""Open segments: those of a result, an array shaped (n, 2) in seconds, or a label file."""
 
 
 def build_label_track(
@@ -35,12 +36,12 @@ def build_label_track(
     offset_s: float = 0.0,
     frame_rate: "Fraction | None" = None,
 ) -> "LabelTrack":
-    """Return the open stretches and the cut-offs of a gate as a label track.
+    """Return the open segments and the cut-offs of a gate as a label track.
 
     Parameters
     ----------
     report
-        Report on the gate of a recording, or its open stretches, without cut-offs.
+        Report on the gate of a recording, or its open segments, without cut-offs.
     path
         Path of the recording.
     channels
@@ -49,14 +50,14 @@ def build_label_track(
         Time of the first sample in seconds, see `AudioInfo.offset_s`. The times of the labels
         count from the start of the file.
     frame_rate
-        Frames per second of the picture; None without a picture.
+        Frames per second of the video; None without video.
     """
-    from noisegate_cli.files.labels.track import LabelTrack, Mark, Stretch
+    from noisegate_cli.files.labels.track import LabelTrack, Mark, Segment
 
-    segments, marked = _get_stretches(report)
+    segments, marked = _get_segments(report)
     is_separate = len(segments.runs) > 1
-    stretches = [
-        Stretch(start + offset_s, end + offset_s, gate if is_separate else None)
+    labeled = [
+        Segment(start + offset_s, end + offset_s, gate if is_separate else None)
         for gate, spans in enumerate(segments.edges, 1)
         for start, end in spans
     ]
@@ -65,14 +66,14 @@ def build_label_track(
         path=UNNAMED if str(path) in ("", ".", str(STDIO_PATH)) else str(path),
         duration=segments.length / segments.sample_rate + offset_s,
         channels=channels,
-        stretches=tuple(sorted(stretches, key=lambda s: (s.start, s.channel or 0))),
+        segments=tuple(sorted(labeled, key=lambda s: (s.start, s.channel or 0))),
         marks=tuple(marks),
         envelopes=tuple(_compute_envelopes(segments, offset_s)),
         frame_rate=frame_rate,
     )
 
 
-def _get_stretches(report: "GateReport | Segments") -> "tuple[Segments, Sequence[Cutoff]]":
+def _get_segments(report: "GateReport | Segments") -> "tuple[Segments, Sequence[Cutoff]]":
     if isinstance(report, Segments):
         return report, ()
     return report.segments, report.cutoffs.marked
@@ -96,12 +97,12 @@ def write_labels(
     *,
     force: bool = False,
 ) -> None:
-    r"""Write the open stretches of a gate as labels.
+    r"""Write the open segments of a gate as labels.
 
     Parameters
     ----------
     path : str or Path
-        File to write. Its ending selects the format: `.txt` (Audacity), `.csv`, `.json`,
+        File to write. Its extension selects the format: `.txt` (Audacity), `.csv`, `.json`,
         `.TextGrid`, `.rttm`, `.srt`, `.edl` or `.rpp`.
     report : GateReport or Segments
         Result of `gate_file`, or of `gate` with `return_result=True`, or the `segments` of one.
@@ -114,9 +115,9 @@ def write_labels(
     Raises
     ------
     LabelsError
-        If no format has this ending.
+        If no format has this extension.
     OutputError
-        If the file can't be written or already exists.
+        If the file cannot be written or already exists.
 
     Examples
     --------
@@ -130,10 +131,19 @@ def write_labels(
     '0.488000\t1.016000\topen\n'
     """
     from noisegate_cli.files.labels.label_file import open_label_writer
+    from noisegate_cli.gating.gate_report import GateReport
 
+    check_path("path", path)
+    if recording != "":
+        check_path("recording", recording)
+    if not isinstance(report, GateReport | Segments):
+        raise SettingsError(
+            f"report= of type {type(report).__name__} is not the result of a gate: give "
+            "gate(..., return_result=True), or the segments of a result"
+        )
     source = getattr(report, "source", None)  # of a GateResult
     frame_rate = source.frame_rate if source else None
-    channels = len(_get_stretches(report)[0].runs)
+    channels = len(_get_segments(report)[0].runs)
     offset_s = 0.0 if isinstance(report, Segments) else report.offset_s
     with open_label_writer(Path(path), force) as write:
         write(build_label_track(report, recording, channels, offset_s, frame_rate))
@@ -144,14 +154,14 @@ def build_forced(
     keep: Iterable[tuple[float, float]] = (),
     cut: Iterable[tuple[float, float]] = (),
 ) -> ForcedStretches:
-    """Return forced stretches from the parameters of `gate` and `gate_file`.
+    """Return forced segments from the parameters of `gate` and `gate_file`.
 
     Raises
     ------
     SettingsError
-        If a stretch is not a pair of times.
+        If a segment is not a pair of times.
     LabelsError
-        If `segments` is a path, and the file can't be read.
+        If `segments` is a path, and the file cannot be read.
     """
     return ForcedStretches(
         segments=None if segments is None else _collect_segments(segments),
@@ -170,18 +180,18 @@ def _collect_segments(segments: GivenSegments) -> tuple[Spans, ...]:
     array = np.asarray(segments)
     if array.size and (array.ndim != 2 or array.shape[1] != 2):
         raise SettingsError(
-            f"segments shaped {array.shape} are not stretches: give seconds shaped (n, 2)"
+            f"segments shaped {array.shape} are not time spans: give seconds shaped (n, 2)"
         )
     return (to_spans("segments", array.reshape(-1, 2).tolist()),)
 
 
-def _group_by_channel(stretches: "list[Stretch]") -> tuple[Spans, ...]:
-    """Return the stretches for all channels, or those of each channel from 1 on."""
-    highest = max((stretch.channel or 0 for stretch in stretches), default=0)
+def _group_by_channel(segments: "list[Segment]") -> tuple[Spans, ...]:
+    """Return the segments for all channels, or those of each channel from 1 on."""
+    highest = max((segment.channel or 0 for segment in segments), default=0)
     if not highest:
-        return (tuple(stretch[:2] for stretch in stretches),)
+        return (tuple(segment[:2] for segment in segments),)
     # One tuple would apply to all channels.
     return tuple(
-        tuple(stretch[:2] for stretch in stretches if stretch.channel in (None, channel))
+        tuple(segment[:2] for segment in segments if segment.channel in (None, channel))
         for channel in range(1, max(2, highest) + 1)
     )

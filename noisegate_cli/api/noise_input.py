@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from noisegate_cli.api.array_input import prepare_samples
+from noisegate_cli.api.array_input import prepare_other
 from noisegate_cli.api.sources import ArraySource, FileSource, Source
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.block_processor import process_all
@@ -50,9 +49,10 @@ def measure_noise_array(
         raise SettingsError("use either noise= or y_noise=, not both")
     if not settings.needs_noise:
         raise SettingsError("a spectral mask with a threshold does not use noise: omit y_noise=")
-    samples = prepare_samples(y_noise, settings, axis if np.ndim(y_noise) == 2 else 0)
-    source = ArraySource(samples, sample_rate)
-    return measure_noise_profiles(source.blocks(), settings, sample_rate)
+    samples = prepare_other("y_noise", y_noise, settings, axis)
+    source = ArraySource(samples, sample_rate, "y_noise")
+    with source.name_in_errors():
+        return measure_noise_profiles(source.blocks(), settings, sample_rate)
 
 
 def measure_noise_profiles(

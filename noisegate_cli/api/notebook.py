@@ -1,4 +1,4 @@
-"""Show results in a notebook: the picture, and players of an excerpt."""
+"""Show results in a notebook: the plot, and players of an excerpt."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ MAX_PLAYER_RATE = 192_000
 
 
 def show(record: Callable[..., Overview], draw: Callable[[Overview], "Figure"]) -> str:
-    """Return a picture and players as HTML.
+    """Return a plot and players as HTML.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def show(record: Callable[..., Overview], draw: Callable[[Overview], "Figure"]) 
         Gates the recording again and returns the overview; takes `OverviewParts`. It is called
         twice: the excerpt is chosen by what the gate does.
     draw
-        Returns the picture of an overview.
+        Returns the plot of an overview.
     """
     overview = record(with_spectrogram=True)
     excerpt = record(excerpt=choose_excerpt(overview.segments)).excerpt
@@ -42,7 +42,7 @@ def show(record: Callable[..., Overview], draw: Callable[[Overview], "Figure"]) 
 
 
 def choose_excerpt(segments: Segments) -> tuple[int, int]:
-    """Return the stretch of at most `EXCERPT_S` in which open and closed are most balanced."""
+    """Return the segment of at most `EXCERPT_S` in which open and closed are most balanced."""
     length = min(segments.length, round(EXCERPT_S * segments.sample_rate))
     edges = np.concatenate([[0], segments.samples.ravel(), [segments.length]])
     open_until = np.concatenate([[0], np.cumsum(np.diff(edges) * (np.arange(len(edges) - 1) % 2))])
@@ -55,7 +55,7 @@ def choose_excerpt(segments: Segments) -> tuple[int, int]:
 def build_html(
     figure: "Figure", excerpt: Excerpt | None, sample_rate: int, offset_s: float = 0.0
 ) -> str:
-    """Return a picture and three players as HTML, which needs no other file.
+    """Return a plot and three players as HTML, which needs no other file.
 
     `offset_s` is the time of the first sample of the recording in seconds.
     """
@@ -63,7 +63,7 @@ def build_html(
 
     image = base64.b64encode(render(figure, "png")).decode()
     source = f"data:image/png;base64,{image}"
-    parts = [f'<img style="max-width:100%" alt="picture of the gate" src="{source}">']
+    parts = [f'<img style="max-width:100%" alt="plot of the gate" src="{source}">']
     if excerpt is not None and sample_rate <= MAX_PLAYER_RATE:
         start_s = excerpt.start / sample_rate + offset_s
         end_s = start_s + len(excerpt.before) / sample_rate

@@ -10,12 +10,8 @@ from noisegate_cli.api.sources import FileSource, Source
 from noisegate_cli.errors import AudioError, SettingsError, SignalError
 from noisegate_cli.files.audio_info import STDIO_PATH, quote_input
 from noisegate_cli.files.outputs.target import is_same_file
-from noisegate_cli.gating.alignment import (
-    MARGIN_WINDOWS,
-    Alignment,
-    AlignmentProbe,
-    find_alignment,
-)
+from noisegate_cli.gating.alignment import Alignment, find_alignment
+from noisegate_cli.gating.alignment_probe import MARGIN_WINDOWS, AlignmentProbe
 from noisegate_cli.gating.bleed.references import (
     MIN_COMMON_BANDS,
     ReferencePowers,

@@ -16,7 +16,8 @@ from noisegate_cli.files.inputs.reader import Reader, add_path_to_errors
 from noisegate_cli.files.outputs.metadata import InputMetadata
 from noisegate_cli.files.outputs.writer import AudioWriter, open_writer
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.gate import Gate, GateReport
+from noisegate_cli.gating.gate import Gate
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.samples import Samples, compute_peak
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class WrittenOutputs(NamedTuple):
     peak: float
     """Peak of the input, full scale 1.0; 0 if it was not measured."""
     is_copied: bool
-    """Whether the output is a copy of the file of the input."""
+    """Whether the output is a copy of the input file."""
     warnings: list[str]
     """Losses in the output, one sentence each."""
 
@@ -67,7 +68,7 @@ def write_outputs(
     progress
         Called with the finished share of the pass.
     recorder
-        Records the picture of the gate, if there is one.
+        Records the plot of the gate, if there is one.
     before_output_appears
         Called when all samples are written.
     """
@@ -234,7 +235,7 @@ class OutputBlocks:
 
 
 class AlignedInput:
-    """Holds the input back until the gate has returned the same samples."""
+    """Buffers the input until the gate has returned the same samples."""
 
     def __init__(self) -> None:
         self._pending: list[Samples] = []

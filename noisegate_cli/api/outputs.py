@@ -20,14 +20,14 @@ from noisegate_cli.files.outputs.target import (
     is_same_file,
     output_info,
 )
-from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.api.excerpts import SampleSpan
 
 MIN_DELAY_S = 0.002
-"""Delay between audio and picture from which on a warning reports it; containers round to 1 ms."""
+"""Delay between audio and video from which a warning reports it; containers round to 1 ms."""
 
 
 class Outputs(NamedTuple):
@@ -36,7 +36,7 @@ class Outputs(NamedTuple):
     target: AudioInfo
     residue: AudioInfo | None
     comparison: AudioInfo | None
-    """Input and output in turns."""
+    """Input and output alternating."""
     labels: Path | None
     is_live: bool
     """Whether samples are streamed from standard input to standard output."""
@@ -73,11 +73,11 @@ def plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> O
     Raises
     ------
     OutputError
-        If a file exists, is one of the inputs or another output, or can't be written.
+        If a file exists, is one of the inputs or another output, or cannot be written.
     SettingsError
         If the name of the output and the options name different formats.
     LabelsError
-        If no format has the ending of the labels.
+        If no format has the extension of the labels.
     """
     options = task.options
     info = reader.info
@@ -102,7 +102,7 @@ def plan_outputs(task: GateTask, reader: Reader, span: "SampleSpan | None") -> O
         labels,
         reader.info.path == target.path == STDIO_PATH and _is_live(reader, target),
     )
-    check_paths(outputs.paths, task.inputs, options, task.force)
+    check_output_paths(outputs.paths, task.inputs, options, task.force)
     return outputs
 
 
@@ -133,16 +133,16 @@ def _other_output_info(
 
 
 def describe_lost_tracks(source: AudioInfo, target: AudioInfo) -> list[str]:
-    """Return warnings about what an output without a picture does not keep of a video."""
+    """Return warnings about what an audio output does not keep of a video."""
     if target.keeps_tracks:
         return []
     if target.container.holds_video and source.has_other_tracks:
-        return ["an excerpt has no picture: the output holds the audio only"]
+        return ["an excerpt has no video: the output contains only the audio"]
     if abs(source.delay) < MIN_DELAY_S:
         return []
     side = "after" if source.delay > 0 else "before"
     return [
-        f"its audio starts {abs(source.delay):.3f} s {side} the picture: "
+        f"its audio starts {abs(source.delay):.3f} s {side} the video: "
         "the output begins with the audio"
     ]
 
@@ -157,10 +157,10 @@ def warn_ignored_channels(active: tuple[int, ...] | None, info: AudioInfo) -> li
 
 
 def can_copy(task: GateTask, reader: Reader, outputs: Outputs, gated: GateReport) -> bool:
-    """Return whether the file of the input can be copied instead of encoded again.
+    """Return whether the input file can be copied instead of re-encoded.
 
-    That is so if the output is lossy, has the container and the codec of the input, and if the
-    gate has changed nothing. A copy keeps the samples, which encoding again would not.
+    It can if the output is lossy, has the container and the codec of the input, and the gate has
+    changed nothing. A copy keeps the samples; re-encoding would not.
     """
     source, target = reader.info, outputs.target
     is_same = (source.format, source.subtype) == (target.format, target.subtype)
@@ -179,7 +179,7 @@ def can_copy(task: GateTask, reader: Reader, outputs: Outputs, gated: GateReport
     )
 
 
-def check_paths(
+def check_output_paths(
     outputs: Mapping[str, Path], sources: Mapping[str, Path], options: OutputOptions, force: bool
 ) -> None:
     """Check that outputs are not sources, differ from each other, and may be written."""

@@ -1,4 +1,4 @@
-"""Run a gate over a recording to draw it or to hear it, without writing an output."""
+"""Run a gate over a recording to draw it or play it, without writing an output."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 
 class OverviewParts(TypedDict, total=False):
-    """What an overview holds besides the levels, which every overview has."""
+    """What an overview contains in addition to the levels, which every overview has."""
 
     with_spectrogram: bool
     """Whether it has a spectrogram; by default it has none."""
     with_output: bool
     """Whether it has the samples after the gate, the removed ones and the gains; by default it has
-    them. The picture of an analysis does not show them."""
+    them. The plot of an analysis does not show them."""
     excerpt: tuple[int, int] | None
-    """First sample of a stretch whose samples it holds, and first sample after it."""
+    """First sample of a segment whose samples it holds, and first sample after it."""
 
 
 def record(

@@ -1,4 +1,4 @@
-"""Draw pictures of recordings, write them to files, and show results in a notebook."""
+"""Draw plots of recordings, write them to files, and show results in a notebook."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -27,10 +27,10 @@ class DrawableResult(ABC):
 
     @abstractmethod
     def _draw(self, overview: "Overview") -> "Figure":
-        """Return the picture of the overview."""
+        """Return the plot of the overview."""
 
     def _repr_html_(self) -> str:
-        """Return the picture and players of an excerpt for a notebook.
+        """Return the plot and players of an excerpt for a notebook.
 
         It is the text of the result if the recording cannot be gated again.
         """
@@ -45,7 +45,7 @@ class DrawableResult(ABC):
 
 
 def check_picture(plot: str | Path | None, others: dict[str, Path], force: bool) -> Path | None:
-    """Return the path of a picture, or None without one, after checking that it can be written.
+    """Return the path of a plot, or None without one, after checking that it can be written.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def check_picture(plot: str | Path | None, others: dict[str, Path], force: bool)
     from noisegate_cli.plots.style import FORMATS
 
     path = Path(plot)
-    check_document(path, "picture", FORMATS, others, force)
+    check_document(path, "plot", FORMATS, others, force)
     return path
 
 
@@ -71,7 +71,7 @@ def save_picture(figure: "Figure", path: Path, force: bool, fsync: bool = False)
 
 
 def draw_analysis_of(path: Path | None, overview: "Overview", levels: "LevelReport") -> "Figure":
-    """Return the picture of an analysis of a recording."""
+    """Return the plot of an analysis of a recording."""
     from noisegate_cli.plots.analysis_figure import draw_analysis
 
     threshold = levels.suggestion.threshold
@@ -80,7 +80,7 @@ def draw_analysis_of(path: Path | None, overview: "Overview", levels: "LevelRepo
 
 
 def draw_gate_of(path: Path | None, overview: "Overview") -> "Figure":
-    """Return the picture of a gate."""
+    """Return the plot of a gate."""
     from noisegate_cli.plots.gate_figure import draw_gate
 
     return draw_gate(overview, display_name(path))

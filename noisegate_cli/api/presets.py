@@ -29,7 +29,7 @@ BASE_KEY = "preset"
 FILE_EXTENSION = ".toml"
 
 EXCLUSIVE = {"range_db": "target_floor_db", "target_floor_db": "range_db"}
-"""Settings of which a given one replaces the other one of a preset."""
+"""Settings that exclude each other: if one is given, it replaces the other one of a preset."""
 
 
 class Preset(NamedTuple):
@@ -41,7 +41,7 @@ class Preset(NamedTuple):
     """Where it was read, for messages; empty for a built-in preset."""
 
     def override(self, texts: Mapping[str, Any]) -> "Preset":
-        """Return the preset with texts in place of its own."""
+        """Return the preset with some of its texts replaced."""
         replaced = {EXCLUSIVE[name] for name in texts if name in EXCLUSIVE}
         if texts.get("spectral") in (False, "off"):
             replaced |= SPECTRAL_ONLY
@@ -89,7 +89,7 @@ def read_preset(path: Path) -> Preset:
     Raises
     ------
     SettingsError
-        If there is no such file, it can't be read, or one of its values is wrong.
+        If there is no such file, it cannot be read, or one of its values is wrong.
     """
     if not path.exists():
         raise SettingsError(f"preset {quote_path(path)} does not exist: check the name")
@@ -102,7 +102,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises
     ------
     SettingsError
-        If it can't be read, or is not TOML.
+        If it cannot be read, or is not TOML.
     """
     import tomllib
 

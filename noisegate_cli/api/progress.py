@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from noisegate_cli.errors import SettingsError
 from noisegate_cli.samples import Blocks, Samples
 
 ProgressCallback: TypeAlias = Callable[[float], None]
@@ -22,6 +23,11 @@ def open_progress(progress: Progress, label: str) -> Iterator[ProgressCallback]:
     if callable(progress):
         yield progress
         return
+    if not isinstance(progress, bool | None):
+        raise SettingsError(
+            f"progress= of type {type(progress).__name__} is neither True nor a function: "
+            "give progress=True for a bar"
+        )
     if not progress:
         yield lambda _: None
         return

@@ -11,14 +11,14 @@ from noisegate_cli.json_values import to_json_value
 if TYPE_CHECKING:
     from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.gating.cutoffs import CutoffReport
-    from noisegate_cli.gating.gate import GateReport
+    from noisegate_cli.gating.cutoff_report import CutoffReport
+    from noisegate_cli.gating.gate_report import GateReport
 
 MUTE_TEXT = "mute"
 """A gain of −∞ dB. JSON has no infinite numbers, and null means that a value is not given."""
 
 CUTOFF_DIGITS = 3
-"""Decimals of the times and levels of cut-offs."""
+"""Decimal places of the times and levels of cut-offs."""
 
 
 def encode_gain(gain_db: float | None) -> float | str | None:
@@ -81,7 +81,7 @@ def encode_cutoffs(cutoffs: "CutoffReport", offset_s: float) -> dict[str, Any]:
 
 
 def encode_segments(report: "GateReport", offset_s: float) -> list[dict[str, float]]:
-    """Return the open stretches in seconds, with their channel if each has a gate of its own.
+    """Return the open segments in seconds, with their channel if each channel has its own gate.
 
     `offset_s` is the time of the first sample.
     """

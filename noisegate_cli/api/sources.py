@@ -64,7 +64,7 @@ class FileSource:
         Raises
         ------
         AudioError
-            If it can't be read; the message quotes the path.
+            If it cannot be read; the message quotes the path.
         """
         with AudioReader(path, zero_nonfinite=settings.zero_nonfinite) as reader:
             return cls(reader)

@@ -7,7 +7,7 @@
    measured shared thresholds.
 3. `incremental` decides from the manifest which recordings to gate.
 4. `gating_phase` makes a `job` for each of them and records the results in the `manifest`.
-5. `csv_report` and `contact_sheet` write what is left to look at.
+5. `csv_report` and `contact_sheet` write the report and the sheet of recordings to review.
 
 `job_runner` schedules the jobs on a pool: `process_pool` or `dask_pool`. `worker` is the process of
 the first one. Only `job` loads numpy, in the worker.

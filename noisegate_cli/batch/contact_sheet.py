@@ -1,4 +1,4 @@
-"""Draw the recordings of a batch that a person should listen to first."""
+"""Draw the recordings of a batch to listen to first."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import quote_path
 
 SHEET_TITLE = "ngate contact sheet"
-"""Title in the metadata of a sheet, by which a later batch knows that it may replace it."""
+"""Title in the metadata of a sheet: a later batch may replace only a sheet with this title."""
 
 
 def check_sheet_path(path: Path) -> None:
@@ -20,12 +20,12 @@ def check_sheet_path(path: Path) -> None:
     Raises
     ------
     OutputError
-        If `path` has the extension of no picture, or if another file exists there.
+        If `path` does not have the extension of a plot, or if another file exists there.
     """
     from noisegate_cli.files.outputs.document import check_document
     from noisegate_cli.plots.style import FORMATS
 
-    check_document(path, "picture", FORMATS, {}, force=True)
+    check_document(path, "plot", FORMATS, {}, force=True)
     if path.is_file() and SHEET_TITLE.encode() not in path.read_bytes():
         raise OutputError(
             f"{quote_path(path)} already exists and is not the contact sheet of a batch: "
@@ -34,7 +34,7 @@ def check_sheet_path(path: Path) -> None:
 
 
 def check_sheet_is_no_recording(path: Path, plan: Plan) -> None:
-    """Raise OutputError if a sheet would take the place of a file of the batch."""
+    """Raise OutputError if a sheet would overwrite a file of the batch."""
     if plan.is_input_or_output(path):
         raise OutputError(
             f"{quote_path(path)} is a file of this batch: give plot_path= another name"
@@ -56,14 +56,14 @@ def write_contact_sheet(
     root
         Input tree.
     candidates
-        Recordings to show. One that can't be read any more is omitted.
+        Recordings to show. One that can no longer be read is omitted.
     settings_for
         Returns the settings of a recording from its name.
 
     Raises
     ------
     OutputError
-        If the sheet can't be written.
+        If the sheet cannot be written.
     """
     from noisegate_cli.api.overviews import record_file
     from noisegate_cli.files.outputs.document import write_document

@@ -26,7 +26,7 @@ DECIMALS = {
     "bleed_closed_share": 4,
     "seconds": 3,
 }
-"""Decimals of the columns with fractions. A threshold of -100 dB has 4 digits."""
+"""Decimal places of the columns with fractions. A threshold of -100 dB has 4 digits."""
 
 MESSAGE_COLUMNS = ("status_reason", "warnings")
 """Columns that hold messages of ngate."""
@@ -77,7 +77,7 @@ def check_csv_is_no_recording(path: Path, output: Path, plan: Plan) -> None:
 def write_csv(path: Path, plan: Plan, reword: Callable[[str], str] = str) -> None:
     """Write the results of all recordings as CSV, atomically if `path` is a regular file.
 
-    `reword` words a message for the reader.
+    `reword` rewords a message for the reader.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def _open_report(path: Path) -> Iterator[TextIO]:
 
 
 def _format_cells(row: tuple[object, ...], reword: Callable[[str], str]) -> Iterator[object]:
-    """Yield the cells of a row: numbers with the decimals of their columns, messages reworded."""
+    """Yield the cells of a row: numbers rounded as their columns require, messages reworded."""
     for column, cell in zip(HEADER, row, strict=False):
         if isinstance(cell, float) and column in DECIMALS:
             yield round(cell, DECIMALS[column])

@@ -60,7 +60,7 @@ class DaskWorkerPool:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         try:
             with warnings.catch_warnings():
-                # Dask warns about version differences of libraries that the jobs don't use.
+                # Dask warns about version differences of libraries that the jobs do not use.
                 warnings.simplefilter("ignore")
                 self._client = distributed.Client(
                     address, timeout=CONNECT_TIMEOUT_S, set_as_default=False

@@ -88,7 +88,7 @@ class SkippedFiles:
         return is_output
 
     def add_output_file(self, path: str) -> bool:
-        """Count a file if it is named like an output beside a recording; return whether it is."""
+        """Count a file if it is named like an output next to a recording; return whether it is."""
         folder, name = os.path.split(path)
         stem = source_stem(name)
         if stem is None:

@@ -1,4 +1,4 @@
-"""Settings and output options as JSON, by which a batch knows whether they have changed."""
+"""Settings and output options as JSON, from which a batch knows whether they have changed."""
 
 import json
 from functools import lru_cache

@@ -75,7 +75,7 @@ class GatingPhase:
         try:
             runner.run(self._record_started(split_into_chunks(jobs, number, workers, most)))
         except BaseException:
-            # Processes that were killed, and on Windows all stopped processes, don't clean up.
+            # Processes that were killed, and on Windows all stopped processes, do not clean up.
             if report.is_locked and not workers.repeats_jobs:
                 self._remove_partials(recording.output for recording in self._pending.values())
             raise

@@ -54,7 +54,7 @@ def decide_job(  # noqa: PLR0911  # one for each reason
     settings_json
         Current settings and output options as JSON.
     force
-        Whether to gate the recording in any case.
+        Whether to gate the recording regardless.
     checksum
         Whether to detect changes of recordings by content instead of modification time.
 

@@ -12,7 +12,7 @@ from noisegate_cli.files.outputs.naming import OutputOptions
 from noisegate_cli.gating.settings import GateSettings
 
 ThresholdScope = Literal["tree", "folder"]
-"""Scope of a shared threshold: all recordings, or the recordings of one folder."""
+"""Scope of a shared threshold: all recordings, or the recordings in one folder."""
 
 DEFAULT_TIMEOUT_S = 600.0
 """Timeout of a recording on this machine."""
@@ -49,18 +49,18 @@ class BatchConfig:
     threshold_scope: ThresholdScope | None = None
     """Scope of a shared threshold; None if each recording has its own threshold."""
     tracks: bool = False
-    """Whether the recordings of a folder are the tracks of one session, so that each of them is
+    """Whether the recordings in a folder are the tracks of one session, so that each of them is
     gated against the others."""
     key: Path | None = None
     """Another recording that opens the gate of all, or a folder with one for each recording, of the
-    same name and any ending."""
+    same name and any extension."""
     jobs: int | None = None
     """Number of parallel jobs on this machine; None for one per CPU."""
     cluster: str | None = None
     """Address of a Dask scheduler; None for this machine."""
     timeout_s: float | None = None
     """Time without progress after which a recording fails; None for `DEFAULT_TIMEOUT_S` on this
-    machine. A cluster has no limit, because a thread of its workers can't be ended."""
+    machine. A cluster has no limit, because a thread of its workers cannot be ended."""
     force: bool = False
     fsync: bool = False
     """Whether to wait until each output, its name and then its result are on the disk."""
@@ -72,9 +72,9 @@ class BatchConfig:
     reword: Callable[[str], str] = str
     """Function that words a message for the reader of the CSV file."""
     plot_path: Path | None = None
-    """Path of a picture of the recordings to review first."""
+    """Path of a plot of the recordings to review first."""
     with_segments: bool = False
-    """Whether the observer receives the open stretches of each recording."""
+    """Whether the observer receives the open segments of each recording."""
     dry_run: bool = False
     """Whether only to report what the batch would do."""
 
@@ -121,7 +121,7 @@ class BatchReport:
     total: int = 0
     """Number of recordings."""
     own_files: int = 0
-    """Number of outputs of ngate beside their recordings, which are skipped."""
+    """Number of outputs of ngate next to their recordings, which are skipped."""
     own_folders: list[str] = field(default_factory=list)
     """Output folders of other batches, which are skipped."""
     done: int = 0

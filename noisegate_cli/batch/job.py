@@ -50,7 +50,7 @@ class Job(NamedTuple):
     previous_digest: str | None = None
     """Digest of the input when the output was made; the job is skipped if it is unchanged."""
     force: bool = False
-    """Whether to replace an existing output in any case."""
+    """Whether to replace an existing output regardless."""
     is_repeatable: bool = False
     """Whether an existing output may be the result of this job, which has run before."""
     previous_output: tuple[int | None, int | None] | None = None
@@ -62,7 +62,7 @@ class Job(NamedTuple):
     key: str | None = None
     """Another recording that opens the gate."""
     with_segments: bool = False
-    """Whether the result contains the open stretches."""
+    """Whether the result contains the open segments."""
     labels_name: str | None = None
     """Name of the label file, if it is not the name of the output with another extension."""
 
@@ -189,7 +189,7 @@ def _check_files(job: Job, before: os.stat_result | None) -> None:
     AudioError
         If the input changed or vanished, so that the output may mix its old and its new content.
     OutputExistsError
-        If someone has written the output meanwhile.
+        If someone has written the output in the meantime.
     """
     try:
         after = os.stat(job.source)

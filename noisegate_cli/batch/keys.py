@@ -16,7 +16,7 @@ class Keys:
     ----------
     key
         A recording that is the key of all, or a folder with a key for each recording: the file with
-        the same path below it, of any ending.
+        the same path below it, with any extension.
     settings
         Settings of the gate.
 
@@ -58,7 +58,7 @@ class Keys:
 
 
 def _list_by_stem(folder: str) -> dict[str, str]:
-    """Return the first file of each name without its ending."""
+    """Return the first file of each name without its extension."""
     try:
         names = sorted(os.listdir(folder), reverse=True)
     except OSError:

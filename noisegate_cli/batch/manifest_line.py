@@ -160,7 +160,7 @@ def _parse_output(text: object) -> str:
         raise TypeError
     name = _decode_name(text)
     is_inside = not (os.path.isabs(name) or os.path.splitdrive(name)[0] or ".." in name)
-    if not is_inside:  # The exact check is slower, and most names don't need it.
+    if not is_inside:  # The exact check is slower, and most names do not need it.
         is_inside = not PurePath(name).anchor and ".." not in PurePath(name).parts
     if not is_inside or not os.path.basename(name) or "\0" in name:
         raise ValueError

@@ -28,7 +28,7 @@ POLLS_PER_TIMEOUT, MAX_POLL_INTERVAL_S = 10, 1.0
 """Number of intervals in which a timeout is counted, and their maximum length."""
 
 TERMINATION_TIMEOUT_S = 5.0
-"""Time that a terminated process has for its clean-up before it is killed."""
+"""Time that a terminated process has for its cleanup before it is killed."""
 
 
 class WorkerDeathError(Exception):

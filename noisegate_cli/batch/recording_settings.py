@@ -30,7 +30,7 @@ class RecordingSettings:
         self._batch = batch
         self._list_folder = lru_cache(maxsize=8)(plan.list_folder)
         self.thresholds: SharedThresholds | None = None
-        """Shared thresholds; None if each recording has its own one."""
+        """Shared thresholds; None if each recording has its own."""
         self._keys = None if batch.key is None else Keys(batch.key, batch.settings)
 
     def choose(self, name: str) -> GateSettings:

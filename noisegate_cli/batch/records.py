@@ -24,7 +24,7 @@ TEXT_COLUMNS = ("cutoff_times", "warnings")
 """The columns that are text; the others are numbers."""
 
 SEGMENTS_KEY = "segments"
-"""Open stretches in a result, on request. The manifest omits them, because they may be many."""
+"""Open segments in a result, on request. The manifest omits them, because they may be many."""
 
 
 class RecordingResult(NamedTuple):
@@ -39,7 +39,7 @@ class RecordingResult(NamedTuple):
 
     An observer also receives the reason why a recording was gated."""
     error_code: str | None = None
-    """The system's name of the error, such as ENOENT. The manifest omits it."""
+    """The system's name for the error, such as ENOENT. The manifest omits it."""
     file: str | None = None
     """Real path of the recording."""
     size: int | None = None

@@ -160,7 +160,7 @@ def initialize_process() -> None:
 
 
 def _exit_on_sigterm(*_: object) -> None:
-    """Exit without unwinding: an exception could be raised in a clean-up, or be ignored."""
+    """Exit without unwinding: an exception could be raised in a cleanup, or be ignored."""
     remove_unfinished_files()
     os._exit(1)
 

@@ -80,7 +80,7 @@ class AudioInfo:
     is_ambisonic : bool
         Whether a WAV file declares that its channels are in ambisonic B-format.
     opus_mapping_family : int
-        Family of Opus channels without speaker positions; 0 of other recordings.
+        Family of Opus channels without speaker positions; 0 for other recordings.
     tracks : tuple of AudioTrack
         Audio tracks of a container that can hold several.
     track : int
@@ -88,11 +88,11 @@ class AudioInfo:
     start : float
         Time in seconds at which the container plays the first sample.
     delay : float
-        Seconds from the start of the picture to the start of the audio track.
+        Seconds from the start of the video to the start of the audio track.
     frame_rate : Fraction or None
-        Frames per second of the picture; None without a picture, or if it is unknown.
+        Frames per second of the video; None without video, or if it is unknown.
     has_other_tracks : bool
-        Whether the file holds other tracks than this one, such as a picture.
+        Whether the file holds other tracks than this one, such as video.
     keeps_tracks : bool
         Whether an output gets the other tracks of the input.
     is_length_exact : bool
@@ -137,13 +137,13 @@ class AudioInfo:
     def offset_s(self) -> float:
         """Time of the first sample in seconds from the start of the file, as a player shows it.
 
-        It is 0 unless the audio of a video starts later than its picture.
+        It is 0 unless the audio starts later than the video.
         """
         return max(0.0, self.delay)
 
     @property
     def dtype(self) -> "np.dtype[Any]":
-        """Type of numpy in which samples are read, processed and written."""
+        """NumPy type in which samples are read, processed and written."""
         import numpy as np
 
         return np.dtype(find_subtype(self.subtype).dtype)

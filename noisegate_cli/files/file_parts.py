@@ -12,7 +12,7 @@ class FilePart(NamedTuple):
     demuxer: str
     """FFmpeg's name of the format; empty if only libsndfile reads it."""
     declared_end: int | None = None
-    """Position after the recording as it declares it; None if it doesn't."""
+    """Position after the recording as it declares it; None if it does not."""
 
     @property
     def declares_length(self) -> bool:
@@ -26,7 +26,7 @@ class FilePart(NamedTuple):
 
 
 class UnnamedFile:
-    """An open file that hides its name, so that FFmpeg can't guess the format from it."""
+    """An open file that hides its name, so that FFmpeg cannot guess the format from it."""
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._file = file

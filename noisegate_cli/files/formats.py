@@ -25,7 +25,7 @@ class Subtype(NamedTuple):
     name: str
     """libsndfile's name, such as PCM_16, or the usual name of a codec, such as AAC."""
     dtype: str = "float32"
-    """Type of numpy that holds the samples; integer samples use the highest bits."""
+    """NumPy type that holds the samples; integer samples use the highest bits."""
     bit_depth: int = 32
     """Number of bits used in each sample."""
     is_lossy: bool = True
@@ -36,11 +36,13 @@ class Subtype(NamedTuple):
     is_block_coded: bool = False
     """Whether a file stores only whole blocks, so that an output would be longer than its input."""
     extension: str = ""
-    """File name extension for outputs if the container of the input can't be written."""
+    """File name extension for outputs if the container of the input cannot be written."""
     transparent_bit_rate: int = 96_000
     """Bits per second and channel for which lossy audio at 44.1 kHz sounds like the original."""
     max_encoder_rate_hz: int = 0
     """Maximum sample rate of the encoder, if it crashes beyond it; 0 if it reports an error."""
+    max_encoder_channels: int = 0
+    """Maximum number of channels of the encoder, if it crashes beyond it."""
     max_stored_bits: float = 8.0
     """Upper bound of the bits per sample of compressed samples, with the headers of blocks.
 
@@ -79,7 +81,12 @@ SUBTYPES = {
         _lossless("ALAW", "int16", 16, 1),
         Subtype(name="AAC", extension=".m4a"),
         Subtype(name="OPUS", extension=".opus", transparent_bit_rate=64_000),
-        Subtype(name="VORBIS", extension=".ogg", max_encoder_rate_hz=200_000),
+        Subtype(
+            name="VORBIS",
+            extension=".ogg",
+            max_encoder_rate_hz=200_000,
+            max_encoder_channels=255,
+        ),
         Subtype(name="MPEG_LAYER_III", extension=".mp3"),
         Subtype(name="AC3"),
         Subtype(name="EAC3"),
@@ -145,7 +152,7 @@ class Format(NamedTuple):
     """Whether files are usually compressed; otherwise WAV replaces the format for outputs."""
 
     demuxer: str = ""
-    """FFmpeg's name of the reader; empty if FFmpeg doesn't read the format.
+    """FFmpeg's name of the reader; empty if FFmpeg does not read the format.
 
     If several formats have the same demuxer, the extension decides, and the first is the default.
     """
@@ -165,7 +172,7 @@ class Format(NamedTuple):
 
     Its format can hold the codec that is most common in the input."""
     family: str = ""
-    """Format with the same extensions, which replaces this one if they can't be distinguished."""
+    """Format with the same extensions, which replaces this one if they cannot be distinguished."""
     muxer: str = ""
     """FFmpeg's name of the writer."""
     encoders: Mapping[str, str] = {}
@@ -184,7 +191,7 @@ class Format(NamedTuple):
     is_streamable: bool = False
     """Whether the format can be written to a pipe, without seeking."""
     holds_video: bool = False
-    """Whether an output holds the picture and the other tracks of a video."""
+    """Whether an output holds the video and the other tracks of a video."""
     pcm_encoders: Mapping[str, str] = {}
     """FFmpeg's encoders that replace those in `encoders` if the input is not compressed."""
     unpositioned_encoders: Mapping[str, str] = {}
@@ -379,7 +386,7 @@ FORMATS = {
 }  # fmt: skip
 """Formats by name. No other list of formats exists; messages list them in this order.
 
-libsndfile reads and writes further formats, which have no entry and no properties of their own.
+libsndfile reads and writes further formats, which have no entry and no properties here.
 """
 
 WRITABLE_EXTENSIONS = {

@@ -1,6 +1,6 @@
 """Find the holes that damage leaves in a sequence of decoded frames.
 
-A decoder skips what it can't decode. The time stamp of the next frame shows the length of the hole.
+A decoder skips what it cannot decode. The timestamp of the next frame shows the length of the hole.
 """
 
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from noisegate_cli.text import format_duration
 
 MAX_HOLE_S = 3600
-"""Maximum total duration of the holes in a recording; time stamps can be damaged too."""
+"""Maximum total duration of the holes in a recording; timestamps can be damaged too."""
 
 
 MAX_PLACES = 3
@@ -24,12 +24,12 @@ class Hole(NamedTuple):
 
 
 class HoleFinder:
-    """Compare the time stamps of frames with their lengths.
+    """Compare the timestamps of frames with their lengths.
 
     Parameters
     ----------
     accuracy
-        Maximum error of a time stamp in samples.
+        Maximum error of a timestamp in samples.
     max_samples
         Maximum total length of the holes in samples.
 
@@ -59,12 +59,12 @@ class HoleFinder:
         Parameters
         ----------
         time
-            Time stamp of the frame in samples; None if it has none.
+            Timestamp of the frame in samples; None if it has none.
         length
             Length of the frame in samples.
         """
         gap = 0.0 if time is None or self._end is None else time - self._end
-        # Time stamps are inaccurate in some files, such as at the end of Vorbis streams.
+        # Timestamps are inaccurate in some files, such as at the end of Vorbis streams.
         minimum = self._accuracy if self._is_after_error else max(self._accuracy, self._longest / 2)
         missing = self._round_to_frames(gap) if gap >= minimum else 0
         if missing > self._remaining:

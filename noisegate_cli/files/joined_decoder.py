@@ -34,7 +34,7 @@ class JoinedDecoder:
         Function that opens a damaged part with another decoder, if that yields samples of the kind
         of the properties it is given; it returns None otherwise.
     warn
-        Function that gets a warning about parts that are omitted.
+        Function that receives a warning about parts that are omitted.
 
     Raises
     ------

@@ -14,6 +14,11 @@ SAMPLE_WIDTH_BYTES = {
 AU_SUBTYPES = {2: "PCM_S8", 3: "PCM_16", 4: "PCM_24", 5: "PCM_32", 6: "FLOAT", 7: "DOUBLE"}
 """Encoding numbers of AU, and libsndfile's name for each."""
 
+MAX_CODEC_AMPLITUDE = 100.0
+"""Maximum amplitude of the samples that a lossy codec gets; full scale is 1.0.
+
+LAME ends the process for amplitudes of a million."""
+
 
 def encode_pcm(samples: Samples, subtype: str, big_endian: bool = False) -> NDArray[np.uint8]:
     """Encode samples, which have the numpy type of `subtype`, as PCM bytes.
@@ -53,6 +58,21 @@ def decode_pcm(octets: bytes, subtype: str, channels: int, big_endian: bool = Fa
         return words.reshape(-1).view("<i4").astype(dtype).reshape(-1, channels)
     ordered = stored.view(dtype.newbyteorder(">" if big_endian else "<"))
     return ordered.astype(dtype).reshape(-1, channels)
+
+
+def limit_for_codec(samples: Samples) -> tuple[Samples, int]:
+    """Return samples that a lossy codec can encode, and the number of samples that were limited.
+
+    Examples
+    --------
+    >>> limit_for_codec(np.array([[0.5], [-1e30]]))
+    (array([[   0.5],
+           [-100. ]]), 1)
+    """
+    limited = int(np.count_nonzero(np.abs(samples) > MAX_CODEC_AMPLITUDE))
+    if not limited:
+        return samples, 0
+    return np.clip(samples, -MAX_CODEC_AMPLITUDE, MAX_CODEC_AMPLITUDE), limited
 
 
 def convert_to_subtype(samples: Samples, subtype: str) -> tuple[Samples, int]:

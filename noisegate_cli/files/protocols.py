@@ -37,11 +37,11 @@ class Decoder(Protocol):
 
     @property
     def damaged(self) -> int:
-        """Number of errors while decoding until now."""
+        """Number of errors while decoding so far."""
 
     @property
     def holes(self) -> list[Hole]:
-        """Samples until now that could not be decoded, and that are replaced by silence."""
+        """Samples so far that could not be decoded, and that are replaced by silence."""
 
     def blocks(self, length: int) -> Iterator[tuple[Samples, bool]]:
         """Read to the end in blocks.
@@ -61,7 +61,7 @@ class Decoder(Protocol):
         Raises
         ------
         DamageError
-            If decoding fails and can't continue.
+            If decoding fails and cannot continue.
         """
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class Encoder(Protocol):
         Raises
         ------
         OSError, ValueError, AssertionError, soundfile.SoundFileError
-            If the samples can't be written; `AudioWriter` converts these errors.
+            If the samples cannot be written; `AudioWriter` converts these errors.
         """
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ class RawFormat:
     Raises
     ------
     SettingsError
-        If a number is not positive, or there is no such sample type.
+        If no recording has that sample rate or number of channels, or there is no such sample type.
 
     Examples
     --------
@@ -54,8 +54,9 @@ class RawFormat:
 
     def __post_init__(self) -> None:
         numbers = self.sample_rate, self.channels
-        are_positive = all(isinstance(number, Integral) and number > 0 for number in numbers)
-        if not are_positive or self.subtype not in RAW_SUBTYPES.values():
+        are_integers = all(isinstance(n, Integral) and not isinstance(n, bool) for n in numbers)
+        is_possible = are_integers and is_plausible(self.channels, self.sample_rate)
+        if not is_possible or self.subtype not in RAW_SUBTYPES.values():
             raise SettingsError(
                 f"{self!r} is not a sample format: "
                 "give for example RawFormat(44100, 1, 'PCM_16') or RawFormat.parse('44100:1:s16'), "
@@ -86,6 +87,8 @@ class RawFormat:
         SettingsError
             If `text` is invalid; the message quotes it.
         """
+        if not isinstance(text, str):
+            raise SettingsError(f"raw {text!r} is not text: give for example '44100:1:s16'")
         parts = text.strip().lower().split(":")
         sample_type = parts[-1]
         big_endian = sample_type.endswith("be")

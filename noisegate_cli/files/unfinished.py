@@ -20,7 +20,7 @@ def remove_when_left(
     """Remove a file and the directories created for it, if they are empty, on exit.
 
     A finished output is renamed before the exit, so that the file no longer exists. If Ctrl-C
-    raises KeyboardInterrupt, as in a Python program, another one does not interrupt the clean-up.
+    raises KeyboardInterrupt, as in a Python program, another one does not interrupt the cleanup.
 
     Parameters
     ----------

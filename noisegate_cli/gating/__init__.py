@@ -7,7 +7,7 @@ of signal and noise, tries it in a `simulation` and makes a `decision`; in the s
 scores every frame with it: `frames.band_power` → `detection.band_levels` →
 `detection.likelihood_detector`. `spectral` adds the gate that works in each frequency bin.
 
-Results are codes and numbers, such as a `detection.verdict`; `terminal` words them.
+Results are codes and numbers, such as a `detection.verdict`; `terminal` turns them into text.
 
 Each step is an object that receives blocks through `process(…, last=False)` and stores only the
 state that it needs. The output is identical for any division of the input into blocks.

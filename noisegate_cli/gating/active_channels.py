@@ -1,7 +1,7 @@
 """First pass over a recording whose linked channels may include dead ones.
 
-A dead channel contains only steady noise, such as the hiss of an input without a microphone.
-The loudest of linked channels counts, so that the noise would hide the other channels.
+A dead channel contains only steady noise, such as the hiss of an input without a microphone. Of
+linked channels, the loudest one counts, so its noise would mask the other channels.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,5 @@
 """The first pass: level statistics and the decision for the gate."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +11,7 @@ from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.learner import SignalModelLearner
 from noisegate_cli.gating.detection.level_detector import LevelDetector, hysteresis_thresholds
-from noisegate_cli.gating.detection.rule import AdaptiveThreshold, Rule
+from noisegate_cli.gating.detection.rule import STAYS_OPEN, AdaptiveThreshold, Rule
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.detection.threshold import (
     MAX_PLAUSIBLE_LEVEL_DBFS,
@@ -26,27 +25,18 @@ from noisegate_cli.gating.frames.histogram import LevelHistogram
 from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
 from noisegate_cli.gating.frames.subsampling import subsample_frame_indices
-from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices, Mask
+from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.model_suggestion import limit_range_db, suggest_from_models
 from noisegate_cli.gating.parsing import AUTO, above_floor_db
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.simulation import GateSimulator, SimulatedGate
-from noisegate_cli.samples import (
-    Samples,
-    compute_peak,
-    from_db,
-    full_scale,
-    select_channels,
-    sum_channels,
-    to_db,
-)
+from noisegate_cli.samples import Samples, from_db, select_channels, to_db
 
 if TYPE_CHECKING:
-    from noisegate_cli.gating.bleed.learner import LearnedBleed
+    from noisegate_cli.gating.bleed.learner import LearnedBleed, OwnFrames
     from noisegate_cli.gating.bleed.references import ReferencePowers
     from noisegate_cli.gating.level_report import LevelReport
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
-    from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
     from noisegate_cli.gating.trials import Trial
 
 MIN_RARE_PEAK_DB = 20.0
@@ -66,7 +56,6 @@ class _Detection(NamedTuple):
     thresholds: tuple[float, float]
     """Values above which the gate opens and at or below which it closes."""
     simulated: SimulatedGate
-    bleed: "LearnedBleed | None" = None
 
 
 class Analyzer(BlockProcessor[Samples, None]):
@@ -117,14 +106,13 @@ class Analyzer(BlockProcessor[Samples, None]):
         has_others: bool = False,
         reports: bool = True,
     ) -> None:
-        self._reports = reports
         self._settings, self._sample_rate, self._channels = settings, sample_rate, channels
         self._expected_samples, self._given_noises, self._compares = samples, noises, compare
         self._timing = settings.timing(sample_rate)
         self._frames_per_s = sample_rate / self._timing.hop_length
         self._active = active
         active_count = channels if active is None else len(active)
-        self._detector = LevelDetector(-1.0, settings, sample_rate, active_count)
+        self._detector = LevelDetector(STAYS_OPEN, settings, sample_rate, active_count)
         self._simulator = GateSimulator(settings, sample_rate, self._detector.gates)
         threshold = settings.threshold
         learns = _needs_models(threshold) if isinstance(threshold, str) else compare
@@ -143,9 +131,11 @@ class Analyzer(BlockProcessor[Samples, None]):
             self._model_learner = self._band_learner = self._band_learner or SignalModelLearner(
                 settings, sample_rate, active_count, samples
             )
-        self._noise_learner: NoiseLearner | None = None
+        self._noise_learner = None
         if settings.needs_noise and not noises:
-            self._noise_learner = _create_noise_learner(settings, sample_rate, channels, samples)
+            from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
+
+            self._noise_learner = NoiseLearner(settings, sample_rate, channels, samples)
         self._histogram = LevelHistogram()
         self._channel_histograms: list[LevelHistogram] = []
         is_linked = settings.channels == "linked" and channels > 1
@@ -156,11 +146,15 @@ class Analyzer(BlockProcessor[Samples, None]):
         if settings.key_hz:
             # A closed gate attenuates the whole spectrum, not only the key band.
             meter_settings = replace(settings, key_hz=None)
-            self._broadband_meter = LevelDetector(-1.0, meter_settings, sample_rate, active_count)
+            self._broadband_meter = LevelDetector(
+                STAYS_OPEN, meter_settings, sample_rate, active_count
+            )
             self._broadband_track = LevelTrack()
-        self._samples = self._sample_values = 0
-        self._peak = 0.0
-        self._channel_sums, self._full_scale = np.zeros(active_count), 1.0
+        self._meter = None
+        if reports:
+            from noisegate_cli.gating.frames.sample_meter import SampleMeter
+
+            self._meter = SampleMeter(channels, active)
 
     def process(self, block: Samples, last: bool = False) -> None:
         """Measure `block`, shaped (samples, channels); see `FrameRmsMeter.process` for errors."""
@@ -177,12 +171,10 @@ class Analyzer(BlockProcessor[Samples, None]):
             self._band_learner.process(active, last)
         if noise_task:
             noise_task.result()
-        self._samples += len(block)
-        self._sample_values += active.size
-        if self._reports:
-            self._peak = max(self._peak, compute_peak(block))
-            self._channel_sums += sum_channels(active)
-        self._full_scale = full_scale(block.dtype)
+        if self._meter:
+            self._meter.process(block, last)
+        if last and self._settings.channels == "exclusive":
+            self.learn_bleed(())
 
     def learn_bleed(self, references: "Sequence[ReferencePowers]") -> None:
         """Learn the bleed of other tracks, each at its beginning, when all blocks are processed."""
@@ -201,7 +193,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             noises=self._given_noises,
             compare=self._compares,
             active=active,
-            reports=self._reports,
+            reports=self._meter is not None,
         )
 
     def restart_alone(self, channels: Sequence[int]) -> "Analyzer":
@@ -240,24 +232,23 @@ class Analyzer(BlockProcessor[Samples, None]):
         """Return the measured levels, the suggested threshold and the simulated results."""
         from noisegate_cli.gating.level_report import PERCENTILES, LevelReport, compute_drift_db
 
-        assert self._reports
+        meter = self._meter
+        assert meter
         simulated = self._simulated
         statistics = self._simulator.count_statistics(simulated.mask)
         suggestion, trials = self._suggest_threshold()
         gates = self._detector.gates
         frames = self._histogram.nonsilent_frames + self._histogram.silent_frames
-        mean_square = (
-            self._detector.square_sum / self._sample_values if self._sample_values else 0.0
-        )
+        mean_square = self._detector.square_sum / max(1, meter.values)
         return LevelReport(
-            samples=self._samples,
+            samples=meter.samples,
             frames=frames // gates,
-            peak_db=float(to_db(self._peak)),
+            peak_db=meter.peak_db,
             rms_db=float(to_db(mean_square**0.5)),
             percentiles_db={p: self._histogram.percentile(p) for p in PERCENTILES},
             silent_share=self._histogram.silent_frames / frames if frames else 0.0,
             drift_db=compute_drift_db(simulated, self._frames_per_s),
-            dc_offset_db=self._compute_dc_offset_db(),
+            dc_offset_db=meter.dc_offset_db,
             suggestion=suggestion,
             closed_share=statistics.closed_share,
             openings_per_minute=self._simulator.openings_per_minute(statistics),
@@ -268,12 +259,6 @@ class Analyzer(BlockProcessor[Samples, None]):
             histogram=self._histogram,
             active_channels=self._active,
         )
-
-    def _compute_dc_offset_db(self) -> float:
-        """Return the level of the mean of the samples; minus infinity without samples."""
-        if not self._samples:
-            return -math.inf
-        return float(to_db(np.abs(self._channel_sums).max() / self._samples / self._full_scale))
 
     def _suggest_threshold(self) -> "tuple[ThresholdSuggestion, tuple[Trial, ...]]":
         """Return the suggestion for a fixed threshold and the trials that it is based on."""
@@ -287,9 +272,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         if not self._automatic or is_method or not self._histogram.nonsilent_frames:
             return suggestion, ()
         simulated = self._exclude_bleed(detection)
-        trials = tuple(
-            self._simulator.sweep_thresholds(simulated, self._is_own, self._bleed_scores)
-        )
+        trials = tuple(self._simulator.sweep_thresholds(simulated, self._own))
         best = best_trial(trials)
         if best is None:
             return suggestion, trials
@@ -306,16 +289,14 @@ class Analyzer(BlockProcessor[Samples, None]):
         threshold, simulated = self._settings.threshold, self._simulated
         if isinstance(threshold, str) or not self._automatic:
             return None
+        automatic = self._exclude_bleed(self._automatic)
         return self._simulator.describe_trial(
-            float(to_db(threshold)),
-            simulated.mask,
-            self._exclude_bleed(self._automatic),
-            self._is_own,
+            float(to_db(threshold)), simulated.mask, automatic, self._own
         )
 
     @cached_property
     def _decision(self) -> GateDecision:
-        rule, suggestion, *_, simulated, bleed = self._detection
+        rule, suggestion, *_, simulated = self._detection
         noises = self._compute_noise_profiles(rule, simulated)
         range_db: float | None = None
         if (target_floor_db := self._settings.target_floor_db) is not None:
@@ -331,19 +312,15 @@ class Analyzer(BlockProcessor[Samples, None]):
             subsample,
             range_db,
             active_channels=self._active,
-            bleed=bleed,
+            bleed=self._bleed,
         )
 
     @cached_property
     def _detection(self) -> _Detection:
         """The detection that the settings ask for."""
         if self._settings.threshold == AUTO and self._automatic:
-            detection = self._automatic
-        else:
-            detection = self._detect_by_level(self._settings.threshold)
-        if self._settings.channels == "exclusive":
-            self.learn_bleed(())
-        return detection._replace(bleed=self._bleed)
+            return self._automatic
+        return self._detect_by_level(self._settings.threshold)
 
     @cached_property
     def _simulated(self) -> SimulatedGate:
@@ -352,27 +329,17 @@ class Analyzer(BlockProcessor[Samples, None]):
 
     def _exclude_bleed(self, detection: _Detection) -> SimulatedGate:
         """Return the simulated gate of a detection, closed in bleed."""
-        if self._is_own is None:
+        if self._own is None:
             return detection.simulated
         indices, levels = self._subsample
-        values = np.where(self._is_own, detection.values, -np.inf)
         return self._simulator.simulate(
-            values, *detection.thresholds, levels, indices, self._bleed_scores
+            detection.values, *detection.thresholds, levels, indices, self._own
         )
 
-    @property
-    def _is_own(self) -> Mask | None:
-        """Which frames of the subsample are not bleed; None if no bleed is excluded."""
-        return self._own_frames and self._own_frames[0]
-
-    @property
-    def _bleed_scores(self) -> DetectorValues | None:
-        """Scores of these frames, low for bleed."""
-        return self._own_frames and self._own_frames[1]
-
     @cached_property
-    def _own_frames(self) -> tuple[Mask, DetectorValues] | None:
-        bleed = self._detection.bleed
+    def _own(self) -> "OwnFrames | None":
+        """The frames of the subsample that are not bleed; None if no bleed is excluded."""
+        bleed = self._bleed
         if not (self._bleed_learner and self._band_learner and bleed and any(bleed.models)):
             return None
         count = len(self._subsample[0])
@@ -387,7 +354,7 @@ class Analyzer(BlockProcessor[Samples, None]):
         indices, levels = self._subsample
         models = self._keep_open_if_rare(learner.models(levels))
         if self._settings.duck:
-            models = tuple(replace(model, undecided_score=-np.inf) for model in models)
+            models = tuple(model._replace(undecided_score=-np.inf) for model in models)
         scores = learner.scores(models, indices)
         simulated = self._simulator.simulate(scores, OPEN_ABOVE, CLOSE_BELOW, levels, indices)
         suggestion = suggest_from_models(models, scores, simulated)
@@ -458,7 +425,7 @@ class Analyzer(BlockProcessor[Samples, None]):
             return models
         peaks = self._track.peaks_over_median_db()
         return tuple(
-            replace(model, verdict=Verdict.RARE_EVENT, contrast_db=float(peak))
+            model._replace(verdict=Verdict.RARE_EVENT, contrast_db=float(peak))
             if model.verdict is Verdict.NOISE_ONLY and peak > MIN_RARE_PEAK_DB
             else model
             for model, peak in zip(models, peaks, strict=True)
@@ -484,11 +451,3 @@ class Analyzer(BlockProcessor[Samples, None]):
 def _needs_models(threshold: str) -> bool:
     """Return whether a method depends on signal models: the noise floor is the one they find."""
     return threshold == AUTO or above_floor_db(threshold) is not None
-
-
-def _create_noise_learner(
-    settings: GateSettings, sample_rate: int, channels: int, samples: int
-) -> "NoiseLearner":
-    from noisegate_cli.gating.spectral.noise_estimation import NoiseLearner
-
-    return NoiseLearner(settings, sample_rate, channels, samples)

@@ -9,8 +9,7 @@ steadily, and is far above the quietest pause of the recording.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
@@ -18,12 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.block_processor import PairedBlockProcessor
+from noisegate_cli.gating.cutoff_report import (
+    MAX_MARKED_CUTOFFS,
+    Cutoff,
+    CutoffReport,
+    select_worst,
+)
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.mask import NEVER, Mask
-from noisegate_cli.gating.report import Report
 from noisegate_cli.gating.timing import Timing
 from noisegate_cli.samples import to_db
-from noisegate_cli.text import format_repr
 
 MIN_CUTOFF_DB = 10.0
 """A cut is audible if the sound is this far above the pause."""
@@ -50,76 +53,10 @@ MIN_AUDITED_RANGE_DB = -6.0
 MIN_LEVEL = 1e-6
 """Levels below this one count as this one when a line is fitted, because silence is −∞ dB."""
 
-MAX_LISTED_CUTOFFS = 10
-"""Number of the worst cut-offs in a list for a reader."""
-
-MAX_MARKED_CUTOFFS = 200
-"""Number of the worst cut-offs in pictures and labels: more marks would cover each other."""
-
 
 def is_audited(closed_db: float) -> bool:
     """Return whether a gate with this gain in the pauses, in dB, can cut sounds audibly."""
     return closed_db < MIN_AUDITED_RANGE_DB
-
-
-@dataclass(frozen=True, slots=True)
-class Cutoff:
-    """One place where the gate cut a sound.
-
-    Attributes
-    ----------
-    time : float
-        Time in seconds from the start of the recording.
-    kind : {"decay", "attack"}
-        Whether the gate closed during a decay or opened during an attack.
-    above_db : float
-        Level of the sound at the cut, relative to the pause, in dB.
-    lasts : float
-        Time in seconds during which the cut sound stays audible above the pause.
-    """
-
-    time: float
-    kind: Literal["decay", "attack"]
-    above_db: float
-    lasts: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class CutoffReport(Report):
-    """Number of cut decays and attacks, and the worst of them.
-
-    Attributes
-    ----------
-    decays : int
-        Number of cut decays.
-    attacks : int
-        Number of cut attacks.
-    marked : tuple of Cutoff
-        The worst 200 cut-offs at most, sorted by time.
-    """
-
-    decays: int = 0
-    attacks: int = 0
-    marked: tuple[Cutoff, ...] = ()
-
-    def __repr__(self) -> str:
-        return format_repr(self, "decays", "attacks")
-
-    @property
-    def worst(self) -> tuple[Cutoff, ...]:
-        """The worst 10 cut-offs at most, sorted by time."""
-        return _select_worst(self.marked, MAX_LISTED_CUTOFFS)
-
-    @property
-    def count(self) -> int:
-        """Number of all cut-offs."""
-        return self.decays + self.attacks
-
-
-def _select_worst(cutoffs: Sequence[Cutoff], number: int) -> tuple[Cutoff, ...]:
-    """Return the worst cut-offs, sorted by time."""
-    worst = sorted(cutoffs, key=lambda c: (-c.above_db, c.time, c.kind))[:number]
-    return tuple(sorted(worst, key=lambda c: (c.time, c.kind)))
 
 
 class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
@@ -180,7 +117,7 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
     @property
     def report(self) -> CutoffReport:
         """Report on the frames processed so far."""
-        marked = _select_worst(self._kept, MAX_MARKED_CUTOFFS)
+        marked = select_worst(self._kept, MAX_MARKED_CUTOFFS)
         return CutoffReport(self._decays, self._attacks, marked)
 
     def process(self, levels: RmsLevels, mask: Mask, last: bool = False) -> None:
@@ -257,7 +194,7 @@ class CutoffAudit(PairedBlockProcessor[RmsLevels, Mask, None]):
         self._attacks += len(cutoffs) - decays
         self._kept += cutoffs
         if len(self._kept) > 2 * MAX_MARKED_CUTOFFS:
-            self._kept = list(_select_worst(self._kept, MAX_MARKED_CUTOFFS))
+            self._kept = list(select_worst(self._kept, MAX_MARKED_CUTOFFS))
 
     def _collect_holes(self, frames: NDArray[np.int64], gate: int, gaps: NDArray[np.int64]) -> None:
         """Remember the frames after which the level falls steadily until the gate opens again."""
@@ -311,7 +248,7 @@ class _PauseWindows:
         Only windows that `levels` cover count; without any, the level is infinite.
         """
         frames = frames[:, None]
-        # All windows at once: a call of numpy costs more than its work on a few frames.
+        # All windows at once: a NumPy call costs more than its work on a few frames.
         squares = levels.take(frames + direction * self._distances, mode="clip") ** 2
         ends = frames + direction * self._ends
         powers = np.empty(ends.shape)
@@ -330,9 +267,9 @@ def _create_pause_windows(hop_s: float) -> _PauseWindows:
 
 
 def _find_gaps(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the first frame of each closed stretch and the first frame after it.
+    """Return the first frame of each closed segment and the first frame after it.
 
-    They are shaped (gaps, 2), and −`NEVER` and `NEVER` where the stretch begins or ends outside.
+    They are shaped (gaps, 2), and −`NEVER` and `NEVER` where the segment begins or ends outside.
 
     Examples
     --------
@@ -353,7 +290,7 @@ def _find_gaps(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _fall_steadily(
     levels: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Return for each stretch whether its levels fall along a straight line in dB."""
+    """Return for each segment whether its levels fall along a straight line in dB."""
     count = ends - starts
     first = np.cumsum(count) - count
     position = np.arange(first[-1] + count[-1]) - first.repeat(count)

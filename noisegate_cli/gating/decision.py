@@ -1,11 +1,10 @@
 """The decision that the first pass makes and the gate applies."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.detection.rule import AdaptiveThreshold, Rule
+from noisegate_cli.gating.detection.rule import STAYS_OPEN, AdaptiveThreshold, Rule
 from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.settings import GateSettings
@@ -17,12 +16,8 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.key import KeySource
     from noisegate_cli.gating.noise_profile import NoiseProfile, NoiseProfiles
 
-STAYS_OPEN = -1.0
-"""Threshold below every level."""
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class GateDecision:
+class GateDecision(NamedTuple):
     """The rule, settings and noise profiles that a gate applies."""
 
     rule: Rule
@@ -39,7 +34,7 @@ class GateDecision:
     """Gain of the closed gate in dB that results from a target floor or a low contrast; None if
     the range of the settings is used."""
     forced: ForcedStretches = NOT_FORCED
-    """Stretches in which the gate is open or closed whatever the rule says."""
+    """Segments in which the gate is open or closed whatever the rule says."""
     active_channels: tuple[int, ...] | None = None
     """Channels that open the gate; None for all of them."""
     bleed: "LearnedBleed | None" = None
@@ -66,13 +61,13 @@ class GateDecision:
         noises
             Noise profiles that the caller gave.
         forced
-            Stretches in which the gate is open or closed. If all open stretches are given, the
+            Segments in which the gate is open or closed. If all open segments are given, the
             rule has no effect, and only the noise may need a first pass.
 
         Raises
         ------
         SettingsError
-            If the settings exclude forced stretches.
+            If the settings exclude forced segments.
         """
         _check_forced(settings, forced)
         needs_first_pass = (
@@ -89,9 +84,9 @@ class GateDecision:
         return cls(settings.threshold, settings, noises=noises, forced=forced)
 
     def force(self, forced: ForcedStretches) -> "GateDecision":
-        """Return the decision with forced stretches; given segments replace the rule."""
+        """Return the decision with forced segments; given segments replace the rule."""
         suggestion = self.suggestion if forced.segments is None else None
-        return replace(self, forced=forced, suggestion=suggestion)
+        return self._replace(forced=forced, suggestion=suggestion)
 
     @property
     def range_db(self) -> float:
@@ -111,7 +106,7 @@ class GateDecision:
 
 
 def _check_forced(settings: GateSettings, forced: ForcedStretches) -> None:
-    """Raise SettingsError if the settings exclude forced stretches."""
+    """Raise SettingsError if the settings exclude forced segments."""
     if settings.expands and forced.segments is not None:
         raise SettingsError(
             "segments= say where the gate is open, and ratio= needs a level instead: "
@@ -119,6 +114,6 @@ def _check_forced(settings: GateSettings, forced: ForcedStretches) -> None:
         )
     if settings.duck and forced:
         raise SettingsError(
-            "segments=, keep= and cut= are stretches of a gate, and duck=True inverts it: "
+            "segments=, keep= and cut= open and close a gate, and duck=True inverts it: "
             "omit duck=True"
         )

@@ -1,4 +1,4 @@
-"""The gains of an expander in a recording: static curve, forced stretches, fades."""
+"""The gains of an expander in a recording: static curve, forced segments, fades."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Stretches in which a gate is open or closed, whatever its detector says."""
+"""Segments in which a gate is open or closed, whatever its detector says."""
 
 import math
 from collections.abc import Iterable
@@ -18,37 +18,37 @@ from noisegate_cli.samples import Samples
 from noisegate_cli.text import format_time
 
 Spans: TypeAlias = tuple[tuple[float, float], ...]
-"""Stretches of time, from and to in seconds."""
+"""Time spans, from and to in seconds."""
 
 MAX_END_ERROR_HOPS = 1 / 8
-"""A given stretch that ends this close to the end of the recording lasts until the end. See
-`Segments.edges`: other stretches end twice as far from it."""
+"""A given segment that ends this close to the end of the recording lasts until the end. See
+`Segments.edges`: other segments end twice as far from it."""
 
 FrameRanges = NDArray[np.int64]
-"""First frame of each stretch and first frame after it, shaped (n, 2). They may overlap."""
+"""First frame of each segment and first frame after it, shaped (n, 2). They may overlap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForcedStretches:
-    """Stretches in which the gate is open or closed, whatever the detector says.
+    """Segments in which the gate is open or closed, whatever the detector says.
 
     `keep` has priority over `cut`, and both have priority over `segments`.
 
     Parameters
     ----------
     segments : sequence, optional
-        All open stretches, such as `Segments.edges`: one tuple for all gates, or one for each
+        All open segments, such as `Segments.edges`: one tuple for all gates, or one for each
         gate, without the last ones if they stay closed. None leaves the decision to the detector.
-        A stretch is rounded to whole frames.
+        They are rounded to whole frames.
     keep : sequence of (float, float), optional
-        Stretches that are fully open. The fade-in and the fade-out lie outside.
+        Segments that are fully open. The fade-in and the fade-out lie outside.
     cut : sequence of (float, float), optional
-        Stretches that are fully closed. The fade-out and the fade-in lie outside.
+        Segments that are fully closed. The fade-out and the fade-in lie outside.
 
     Raises
     ------
     SettingsError
-        If a stretch is not a pair of numbers, begins before 0, or ends before it begins.
+        If a segment is not a pair of numbers, begins before 0, or ends before it begins.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class ForcedStretches:
         return self.segments is not None or bool(self.keep or self.cut)
 
     def advance(self, seconds: float, with_segments: bool) -> "ForcedStretches":
-        """Return the stretches some seconds earlier, without what is then before 0.
+        """Return the segments some seconds earlier, without what is then before 0.
 
         Examples
         --------
@@ -104,16 +104,16 @@ def to_spans(name: str, values: Iterable[Any]) -> Spans:
         pairs = [value if isinstance(value, str) else tuple(value) for value in values]
     except TypeError:
         raise SettingsError(
-            f"{name} {values!r} is not a list of stretches: give {name}=[(from, to)] in seconds"
+            f"{name} {values!r} is not a list of time spans: give {name}=[(from, to)] in seconds"
         ) from None
     spans = []
     for pair in pairs:
         if len(pair) != 2 or not all(isinstance(number, Real) for number in pair):
-            raise SettingsError(f"{name} {pair!r} is not a stretch: give (from, to) in seconds")
+            raise SettingsError(f"{name} {pair!r} is not a time span: give (from, to) in seconds")
         start, end = map(float, pair)
         if not 0 <= start < end < math.inf:
             raise SettingsError(
-                f"{name} ({start:g}, {end:g}) is not a stretch: give two times in seconds, "
+                f"{name} ({start:g}, {end:g}) is not a time span: give two times in seconds, "
                 "0 or more, the earlier one first"
             )
         spans.append((start, end))
@@ -121,19 +121,19 @@ def to_spans(name: str, values: Iterable[Any]) -> Spans:
 
 
 NOT_FORCED = ForcedStretches()
-"""No forced stretches: the detector decides everywhere."""
+"""No forced segments: the detector decides everywhere."""
 
 
 class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
-    """Open and close a gate in forced stretches.
+    """Open and close a gate in forced segments.
 
-    The second stream is the recording itself: its length decides which given stretches last until
+    The second stream is the recording itself: its length decides which given segments last until
     its end.
 
     Parameters
     ----------
     forced
-        The stretches.
+        The segments.
     timing
         Timing of the gate. A cut is longer by the fades, so that they lie outside.
     sample_rate
@@ -144,7 +144,7 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
     Raises
     ------
     SettingsError
-        If there are given stretches for more gates.
+        If there are given segments for more gates.
 
     Examples
     --------
@@ -183,13 +183,13 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
         Raises
         ------
         SignalError
-            If it ends here, before a stretch to keep or to cut.
+            If it ends here, before a segment to keep or to cut.
         """
         self._length += len(block)
-        if last and self._latest_start * self._rate > self._length:
+        if last and self._latest_start * self._rate >= max(1, self._length):
             raise SignalError(
-                f"it ends at {format_time(self._length / self._rate)}, before the stretch to keep "
-                f"or cut, which starts at {format_time(self._latest_start)}"
+                f"it ends at {format_time(self._length / self._rate)}, before the time span to "
+                f"keep or cut, which starts at {format_time(self._latest_start)}"
             )
         frames = self._frames + np.arange(len(mask))
         self._frames += len(mask)
@@ -203,7 +203,7 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
         return opened, opened & ~is_cut
 
     def _round_to_frames(self, spans: Spans) -> tuple[FrameRanges, NDArray[np.float64]]:
-        """Return the frames of given stretches and their ends in samples."""
+        """Return the frames of given time spans and their ends in samples."""
         positions = np.array(spans, np.float64).reshape(-1, 2) * self._rate
         ranges = np.rint(positions / self._hop).astype(np.int64)
         ranges[:, 1] = np.maximum(ranges[:, 1], ranges[:, 0] + 1)
@@ -224,16 +224,16 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
 
 
 class ForcedGains(BlockProcessor[Gains, Gains]):
-    """Replace the gains of frames in stretches to keep and to cut, before the fades.
+    """Replace the gains of frames in segments to keep and to cut, before the fades.
 
     Parameters
     ----------
     forced
-        The stretches; its segments are not used.
+        The forced segments; its field `segments` is not used.
     timing, sample_rate
         As in `ForcedMask`.
     closed_gain
-        Linear gain in cut stretches.
+        Linear gain in cut segments.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ class ForcedGains(BlockProcessor[Gains, Gains]):
         self._closed_gain, self._frames = closed_gain, 0
 
     def process(self, gains: Gains, last: bool = False) -> Gains:  # noqa: ARG002
-        """Return `gains`, shaped (frames, gates), with those of the stretches replaced."""
+        """Return `gains`, shaped (frames, gates), with the gains in those segments replaced."""
         frames = self._frames + np.arange(len(gains))
         self._frames += len(gains)
         is_kept = is_covered(self._keep, frames)[:, None]
@@ -253,25 +253,25 @@ class ForcedGains(BlockProcessor[Gains, Gains]):
 
 
 def match_gates(segments: tuple[Spans, ...], gates: int) -> tuple[Spans, ...]:
-    """Return the stretches of each gate, from those of each or those for all.
+    """Return the open segments of each gate, given for each gate or for all of them.
 
     Raises
     ------
     SettingsError
-        If there are stretches for more gates.
+        If there are segments for more gates.
     """
     if len(segments) == 1:
         return segments * gates
     if gates == 1 or any(segments[gates:]):
         raise SettingsError(
-            f"there are stretches for channel {len(segments)}, and the gate has {gates}: "
-            "give channels='separate' and the same recording, or stretches for all channels"
+            f"there are time spans for channel {len(segments)}, and the gate has {gates}: "
+            "give channels='separate' and the same recording, or time spans for all channels"
         )
     return (*segments, *((),) * gates)[:gates]
 
 
 def frames_within(spans: Spans, timing: Timing, sample_rate: int) -> FrameRanges:
-    """Return the frames that overlap each stretch; frame k is centered on sample k·hop."""
+    """Return the frames that overlap each segment; frame k is centered on sample k·hop."""
     seconds = np.array(spans, np.float64).reshape(-1, 2)
     # A microsample is less than any sample, and more than a rounding error.
     starts = np.floor(seconds[:, 0] * sample_rate + 1e-6)
@@ -283,7 +283,7 @@ def frames_within(spans: Spans, timing: Timing, sample_rate: int) -> FrameRanges
 
 
 def frames_closed_within(spans: Spans, timing: Timing, sample_rate: int) -> FrameRanges:
-    """Return the frames that are closed, so that all frames that overlap a stretch are silent.
+    """Return the frames that are closed, so that all frames that overlap a segment are silent.
 
     The gain reaches the closed gain after the release, and leaves it before the lookahead and the
     attack.

@@ -2,22 +2,21 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from noisegate_cli.gating.block_processor import BlockProcessor
-from noisegate_cli.gating.cutoffs import CutoffAudit, CutoffReport, is_audited
+from noisegate_cli.gating.cutoffs import CutoffAudit, is_audited
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import Detector, create_detector
-from noisegate_cli.gating.forced import NOT_FORCED, ForcedMask, ForcedStretches
+from noisegate_cli.gating.forced import ForcedMask
 from noisegate_cli.gating.frames.band_power import BandPowerExtractor
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Envelope, Gains, invert_gains
-from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, GateStatistics, Mask
+from noisegate_cli.gating.gain.mask import DetectorValues, GateMask, Mask
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
-from noisegate_cli.gating.report import Report
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.segments import OpenRunCollector, Segments, count_statistics, crop_runs
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import Samples, select_channels
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
     from noisegate_cli.gating.bleed.filter import BleedFilter
     from noisegate_cli.gating.bleed.references import ReferencePowers
-    from noisegate_cli.gating.bleed.report import BleedReport
-    from noisegate_cli.gating.detection.threshold import ThresholdSuggestion
     from noisegate_cli.gating.expander_gains import ExpanderGains
     from noisegate_cli.gating.key import KeyedDetector
     from noisegate_cli.gating.noise_profile import NoiseProfile
@@ -37,55 +34,6 @@ if TYPE_CHECKING:
 
 Gated = tuple[Samples, Samples | None]
 """The gated samples, and the removed residue if it was requested."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateReport(Report):
-    """Settings, threshold and statistics of a gate that processed a recording.
-
-    Attributes
-    ----------
-    settings : GateSettings
-        Settings that were used.
-    threshold : float or None
-        Threshold that was used (linear RMS). None if the gate used more features than the level, or
-        found no threshold and stayed open.
-    suggestion : ThresholdSuggestion or None
-        Origin of the threshold; None if the threshold was given.
-    range_db : float
-        Gain of the closed gate in dB, as it results from the settings or from a target floor.
-    noises : tuple of NoiseProfile or None
-        Noise profile of each gate; None if no noise was found and the gate removed nothing.
-    statistics : GateStatistics
-        How much of the time the gate was closed, and how often it opened.
-    segments : Segments
-        Stretches in which the gate was open.
-    forced : ForcedStretches
-        Stretches in which the caller opened or closed the gate.
-    cutoffs : CutoffReport
-        Sounds whose attack or decay the gate has cut, apart from bleed.
-    active_channels : tuple of int or None
-        Channels that open the gate, without dead ones; None for all.
-    bleed : BleedReport or None
-        Bleed of the other tracks; None without other tracks.
-    """
-
-    settings: GateSettings
-    threshold: float | None
-    suggestion: "ThresholdSuggestion | None"
-    range_db: float
-    noises: "tuple[NoiseProfile | None, ...]"
-    statistics: GateStatistics
-    segments: Segments
-    forced: ForcedStretches = NOT_FORCED
-    cutoffs: CutoffReport
-    active_channels: tuple[int, ...] | None
-    bleed: "BleedReport | None" = None
-
-    @property
-    def offset_s(self) -> float:
-        """Time of the first sample in seconds from the start of the recording."""
-        return 0.0
 
 
 class Gate(BlockProcessor[Samples, Gated]):
@@ -106,7 +54,8 @@ class Gate(BlockProcessor[Samples, Gated]):
     with_samples
         Whether to return gated samples. Without them, only the mask is computed, for the report.
     span
-        First sample that the report describes, a multiple of the hop, and first sample after them.
+        First sample that the report describes, a multiple of the hop, and first sample after the
+        span.
     live
         Whether to minimize the latency of a spectral gate. The output is the same, except for a
         spectral gate that tracks the noise: it then tracks it in smaller batches.
@@ -207,7 +156,7 @@ class Gate(BlockProcessor[Samples, Gated]):
     def _create_spectral(
         self, sample_rate: int, channels: int, quantization_step: int, live: bool
     ) -> "tuple[SpectralGate | None, MagnitudeMask | None]":
-        """Return what reduces the noise in each frequency bin; one of them at most."""
+        """Return what reduces the noise in each frequency bin; at most one of them."""
         settings, noises = self._decision.settings, self._noises
         if settings.spectral == "off" or not (any(noises) or settings.masks_by_level):
             return None, None
@@ -243,7 +192,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         )
 
     def _collect_segments(self) -> Segments:
-        """Return the open stretches within the reported span."""
+        """Return the open segments within the reported span."""
         hop, (start, end) = self._timing.hop_length, self._span
         length = max(0, int(min(end, self._length)) - start)
         runs, frames = self._runs.runs, self._runs.frames

@@ -10,7 +10,7 @@ from noisegate_cli.gating.alignment import Alignment
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.level_detector import LevelDetector
-from noisegate_cli.gating.detection.rule import Rule
+from noisegate_cli.gating.detection.rule import STAYS_OPEN, Rule
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.gain.mask import DetectorValues
@@ -65,7 +65,9 @@ class KeyedDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels]]):
         self._seconds_per_frame = settings.timing(sample_rate).hop_length / sample_rate
         key_hop = settings.timing(key.sample_rate).hop_length
         self._seconds_per_key_frame = key_hop / key.sample_rate
-        self._meter = LevelDetector(-1.0, replace(settings, key_hz=None), sample_rate, channels)
+        self._meter = LevelDetector(
+            STAYS_OPEN, replace(settings, key_hz=None), sample_rate, channels
+        )
         self._blocks = iter(key.read())
         self._frame = self._first = 0
         self._values: DetectorValues = np.zeros((0, 1))

@@ -19,7 +19,7 @@ FULL_SIGNAL_SHARES = np.ones(2, np.float32)
 NoiseSource = Literal["pauses", "quietest", "given"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NoiseProfile:
     """Power spectral density of a noise.
 
@@ -109,7 +109,7 @@ def match_noise_profiles(
     Raises
     ------
     SignalError
-        If there are another number of profiles.
+        If the number of profiles is different.
     """
     if len(profiles) not in (1, gates):
         raise SignalError(

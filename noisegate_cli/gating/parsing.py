@@ -23,6 +23,9 @@ METHODS = (AUTO, "auto:otsu", "auto:gmm", "auto:p56")
 
 _ABOVE_FLOOR = re.compile(r"floor\s*\+\s*(\d+\.?\d*|\.\d+)\s*(?:dB)?", re.IGNORECASE)
 
+MAX_PERCENT = 100
+"""Maximum threshold that may be a percentage or a level without its sign."""
+
 MUTE = -math.inf
 """Range in dB of a gate that closes to digital silence."""
 
@@ -64,10 +67,12 @@ def parse_threshold(text: str) -> float | str:
         )
     if value < 0:
         raise SettingsError(f"threshold {text!r} has no unit: for a level in dBFS give {plain}dB")
+    if value > MAX_PERCENT:
+        raise SettingsError(f"threshold {text!r} is above full scale: give 0 to 1, or dBFS")
     if value > 1:
         raise SettingsError(
             f"threshold {text!r} is above full scale, 1.0: "
-            f"for {value:g} % give {value / 100:g}, for a level in dBFS give -{value:g}dB"
+            f"for {value:g}% give {value / 100:g}, for a level in dBFS give -{value:g}dB"
         )
     return value
 
@@ -171,22 +176,22 @@ def parse_noise(text: str) -> tuple[float, float] | str:
     return text if span is None else span
 
 
-def parse_stretch(name: str, text: str) -> tuple[float, float]:
-    """Parse a stretch such as "1:20-1:25", and return its start and end in seconds.
+def parse_time_span(name: str, text: str) -> tuple[float, float]:
+    """Parse a time span such as "1:20-1:25", and return its start and end in seconds.
 
     Raises
     ------
     SettingsError
-        If `text` is not a stretch, or ends before it starts; the message quotes it.
+        If `text` is not a time span, or ends before it starts; the message quotes it.
 
     Examples
     --------
-    >>> parse_stretch("keep", "1:20-1:25.5"), parse_stretch("cut", "0-3s")
+    >>> parse_time_span("keep", "1:20-1:25.5"), parse_time_span("cut", "0-3s")
     ((80.0, 85.5), (0.0, 3.0))
     """
     span = _parse_span(name, text)
     if span is None:
-        raise SettingsError(f"{name} {text!r} is not a stretch: give FROM-TO, such as 1:20-1:25")
+        raise SettingsError(f"{name} {text!r} is not a time span: give FROM-TO, such as 1:20-1:25")
     return span
 
 
@@ -216,7 +221,8 @@ def _parse_span(name: str, text: str) -> tuple[float, float] | None:
         return None
     start, end = _seconds(match[1]), _seconds(match[2])
     if start >= end:
-        raise SettingsError(f"{name} {text!r} ends before it starts: give FROM-TO, 0:00-0:02.5")
+        when = "where it starts" if start == end else "before it starts"
+        raise SettingsError(f"{name} {text!r} ends {when}: give FROM-TO, 0:00-0:02.5")
     return start, end
 
 
@@ -328,7 +334,7 @@ def parse_duration(name: str, text: str) -> float:
     match = re.fullmatch(rf"({_NUMBER})\s*(ms|s)?", normalize_number(text), re.IGNORECASE)
     if match is None:
         raise SettingsError(f"{name} {text!r} is not a duration: give ms, such as 300ms or 0.3s")
-    if match[2] is None and 0 < float(match[1]) < 1:  # Most who type this mean seconds.
+    if match[2] is None and 0 < float(match[1]) < 1:  # Most people who type this mean seconds.
         raise SettingsError(f"{name} {text!r} has no unit: give {match[1]}s or {match[1]}ms")
     unit = (match[2] or "ms").lower()
     value_ms = float(match[1]) * _TIME_UNITS_MS[unit]

@@ -1,10 +1,11 @@
-"""Open stretches of a gate, as run lengths of its mask."""
+"""Open segments of a gate, as run lengths of its mask."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import SupportsIndex, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from noisegate_cli.gating.block_processor import BlockProcessor
 from noisegate_cli.gating.frames.window import hann_window
@@ -23,14 +24,15 @@ END_MARGIN_HOPS = 1 / 4
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Segments:
-    """Open stretches of a gate, in samples and in seconds.
+    """Open segments of a gate, in samples and in seconds.
 
-    A loop over the segments yields the start and the end of each stretch in seconds.
+    It is a sequence of the start and the end of each segment in seconds. numpy and pandas convert
+    it to an array or a table shaped (n, 2).
 
     Frame *k* covers the samples from *k·H* to *(k + 1)·H*, where *H* is the hop length, as in
-    `librosa.effects.split`. The hold is part of a stretch; the lookahead and the fades are not. If
-    two stretches are not further apart than the lookahead, the gain between them is 1, and they are
-    one stretch. If each channel has a gate of its own, a stretch is open in at least one of them.
+    `librosa.effects.split`. The hold is part of a segment; the lookahead and the fades are not. If
+    two segments are not further apart than the lookahead, the gain between them is 1, and they are
+    one segment. If each channel has its own gate, a segment is open in at least one of them.
 
     Attributes
     ----------
@@ -57,10 +59,10 @@ class Segments:
 
     @property
     def samples(self) -> NDArray[np.int64]:
-        """Start and end of each stretch in samples, shaped (n, 2); the end is exclusive."""
+        """Start and end of each segment in samples, shaped (n, 2); the end is exclusive."""
         runs = np.concatenate(self.runs)
         runs = runs[np.argsort(runs[:, 0], kind="stable")]
-        # Runs of different gates may overlap or touch: they are one stretch.
+        # Runs of different gates may overlap or touch: they are one segment.
         ends = np.maximum.accumulate(runs[:, 1])
         is_first = np.ones(len(runs), np.bool_)
         is_first[1:] = runs[1:, 0] > ends[:-1]
@@ -72,16 +74,16 @@ class Segments:
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """Start and end of each stretch in seconds, shaped (n, 2)."""
+        """Start and end of each segment in seconds, shaped (n, 2)."""
         return self.samples / self.sample_rate
 
     @property
     def edges(self) -> tuple[tuple[tuple[float, float], ...], ...]:
-        """Start and end in seconds of each stretch of each gate, from which the mask is restored.
+        """Start and end in seconds of each segment of each gate, from which the mask is restored.
 
         `gate(..., segments=...)` rounds them to whole frames. The last frame may begin at the end
-        of the recording or just before it. Therefore an edge is a quarter of a hop before the end
-        at the latest, unless the gate is open until the end.
+        of the recording or just before it. Therefore an edge is at least a quarter of a hop before
+        the end, unless the gate is open until the end.
         """
         hop, length = self.timing.hop_length, self.length
         latest = max(0.0, length - END_MARGIN_HOPS * hop)
@@ -140,6 +142,22 @@ class Segments:
     def __len__(self) -> int:
         return len(self.samples)
 
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> tuple[float, float]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[float, float]]: ...
+
+    def __getitem__(
+        self, index: SupportsIndex | slice
+    ) -> tuple[float, float] | list[tuple[float, float]]:
+        return list(self)[index]
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[np.float64]:
+        return np.array(self.seconds, dtype, copy=copy)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Segments):
             return NotImplemented
@@ -151,7 +169,7 @@ class Segments:
     def __repr__(self) -> str:
         open_s = float(np.diff(self.seconds).sum())
         total_s = self.length / self.sample_rate
-        return f"<Segments: {len(self)} open stretches, {open_s:.2f} s of {total_s:.2f} s>"
+        return f"<Segments: {len(self)} open segments, {open_s:.2f} s of {total_s:.2f} s>"
 
     def _key(self) -> tuple[object, ...]:
         runs = tuple(run.tobytes() for run in self.runs)
@@ -187,7 +205,7 @@ class OpenRunCollector(BlockProcessor[Mask, None]):
     max_gap
         Two open runs with at most this many frames between them are one.
     inverted
-        Whether to return the closed runs instead, as the open runs of a gate that ducks.
+        Whether to return the closed runs instead; they are the open runs of a gate that ducks.
 
     Examples
     --------

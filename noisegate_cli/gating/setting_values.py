@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, Protocol, TypedDict, get_args
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.parsing import parse_range, parse_reduction, parse_threshold
@@ -38,8 +38,8 @@ NON_NEGATIVE_FIELDS = (
 
 SWITCH_FIELDS = ("adaptive", "duck", "speech")
 
-NUMBER, INTEGER = (float, int, Real), (int, Integral)
-"""Types of numbers; those of numpy are recognized by the abstract ones, which take much longer."""
+PYTHON_NUMBERS = (float, int, bool)
+"""Types of numbers that are stored unchanged."""
 
 OPTIONAL_FIELDS = ("key_hz", "range_db", "frame_length", "hop_length", "target_floor_db", "noise")
 """Settings that may be None."""
@@ -50,6 +50,14 @@ TEXT_PARSERS: Mapping[str, Callable[[str], float | str]] = {
     "reduction_db": parse_reduction,
 }
 """Parser of each number that may be given as text."""
+
+
+class PathLike(Protocol):
+    """A path, such as `pathlib.Path`."""
+
+    def __fspath__(self) -> str:
+        """Return the path as text."""
+        ...
 
 
 class SettingsChanges(TypedDict, total=False):
@@ -76,7 +84,7 @@ class SettingsChanges(TypedDict, total=False):
     spectral: Spectral | bool
     """True chooses the mode: `mask` for the preset `hard`, else `soft`."""
     reduction_db: float | str
-    noise: str | tuple[float, float] | None
+    noise: str | PathLike | tuple[float, float] | None
     nonfinite: NonFinite
     listen: Listen
     speech: bool
@@ -85,8 +93,8 @@ class SettingsChanges(TypedDict, total=False):
 def convert_value(name: str, value: Any) -> Any:
     """Return the value of a setting in the form in which it is stored.
 
-    Pairs become tuples, paths become text, and texts become numbers. Settings are then compared and
-    hashed by value.
+    Pairs become tuples, paths become text, text becomes numbers, and NumPy scalars and other
+    numbers become Python numbers. Settings are then compared and hashed by value.
 
     Raises
     ------
@@ -94,10 +102,31 @@ def convert_value(name: str, value: Any) -> Any:
         If a text is invalid; the message quotes it.
     """
     if name in ("key_hz", "noise"):
-        if isinstance(value, list):
-            return tuple(value)
+        if isinstance(value, list | tuple):
+            return tuple(map(_to_python_number, value))
         return value.__fspath__() if hasattr(value, "__fspath__") else value
-    return TEXT_PARSERS[name](value) if isinstance(value, str) and name in TEXT_PARSERS else value
+    if isinstance(value, str):
+        return TEXT_PARSERS[name](value) if name in TEXT_PARSERS else value
+    value = _to_python_number(value)
+    if name == "spectral" and isinstance(value, bool):
+        return "soft" if value else "off"
+    return value
+
+
+def _to_python_number(value: Any) -> Any:
+    """Return a number of any type as a Python number, and other values unchanged.
+
+    A small NumPy integer would overflow in a product with the sample rate.
+    """
+    if type(value) in PYTHON_NUMBERS:
+        return value
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
 
 
 def check_value(name: str, value: Any) -> None:
@@ -172,7 +201,7 @@ def _check_switch(name: str, value: Any) -> None:
 
 
 def _check_frame_length(value: Any) -> None:
-    _check_number("frame_length", value, INTEGER)
+    _check_number("frame_length", value, int)
     if not MIN_FRAME_LENGTH <= value <= MAX_FRAME_LENGTH:
         raise SettingsError(
             f"frame length {value} must be {MIN_FRAME_LENGTH} to {MAX_FRAME_LENGTH} samples"
@@ -180,7 +209,7 @@ def _check_frame_length(value: Any) -> None:
 
 
 def _check_hop_length(value: Any) -> None:
-    _check_number("hop_length", value, INTEGER)
+    _check_number("hop_length", value, int)
     if value < 1:
         raise SettingsError(f"hop length {value} must be 1 or more samples")
 
@@ -204,31 +233,28 @@ def _check_noise(value: Any) -> None:
     if not isinstance(value, tuple):
         raise SettingsError(
             f"noise of type {type(value).__name__} is neither the path of a recording nor a "
-            "stretch, (from, to) in seconds; give samples of the noise as y_noise="
+            "time span, (from, to) in seconds; give samples of the noise as y_noise="
         )
     if not (_is_pair(value) and 0 <= value[0] < value[1] < math.inf):
-        raise SettingsError(f"noise {value} is not a stretch: give (from, to) in seconds")
+        raise SettingsError(f"noise {value} is not a time span: give (from, to) in seconds")
 
 
-def _check_number(name: str, value: Any, types: tuple[type, ...] = NUMBER) -> None:
-    if not _is_number(value, types):
-        number = "an integer" if types is INTEGER else "a number"
+def _check_number(name: str, value: Any, kind: type[float] = float) -> None:
+    if not _is_number(value, kind):
+        number = "an integer" if kind is int else "a number"
         raise SettingsError(f"{_label(name)} {value!r} must be {number}")
 
 
-def _is_number(value: Any, types: tuple[type, ...] = NUMBER) -> bool:
-    """Return whether `value` is a number of one of the types, and not NaN."""
-    is_number = isinstance(value, types) and not isinstance(value, bool)
-    return is_number and not math.isnan(value)
+def _is_number(value: Any, kind: type[float] = float) -> bool:
+    """Return whether `value` is an integer or, unless `kind` is int, a float that is not NaN."""
+    if isinstance(value, int):
+        return not isinstance(value, bool)
+    return kind is float and isinstance(value, float) and not math.isnan(value)
 
 
 def _is_pair(value: object) -> bool:
     """Return whether `value` is a tuple of two numbers."""
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and all(isinstance(number, Real) for number in value)
-    )
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
 
 
 def _label(name: str) -> str:

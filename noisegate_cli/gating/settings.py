@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from noisegate_cli.errors import SettingsError, SignalError
 from noisegate_cli.gating.parsing import AUTO, MUTE
@@ -77,9 +77,9 @@ class GateSettings:
     channels : {"linked", "separate", "exclusive"}
         `linked`: the loudest channel opens the gate of all. `separate`: each channel has a gate.
         `exclusive`: each channel has a gate that stays closed for the bleed of the other channels.
-    spectral : {"off", "soft", "mask"}
+    spectral : {"off", "soft", "mask"} or bool
         Whether the noise is also reduced in each frequency bin, before the gate: with `soft` gains,
-        or with the binary `mask` of the magnitude spectrogram.
+        or with the binary `mask` of the magnitude spectrogram. True is `soft`.
     reduction_db : float or str
         Maximum attenuation of a bin in dB; infinity or "mute" is silence.
     noise : str, Path or (float, float), optional
@@ -90,8 +90,8 @@ class GateSettings:
         NaN and infinite samples: `refuse` raises an error, `zero` replaces them with zero.
     listen : {"voice", "all"}
         What the threshold "auto" detects: with `all`, every sound that differs from the noise. With
-        `voice`, it closes on sounds that no voice is near, such as keys and doors between words,
-        unless the recording has few voices.
+        `voice`, the gate closes on sounds without a voice nearby, such as keys and doors between
+        words, unless the recording has few voices.
     speech : bool
         Whether the threshold "auto" also uses a neural speech detector. It requires the extra
         `noisegate-cli[speech]`.
@@ -133,6 +133,10 @@ class GateSettings:
     nonfinite: NonFinite = "refuse"
     listen: Listen = "voice"
     speech: bool = False
+
+    if TYPE_CHECKING:
+        # A value may be given in other types than the one in which it is stored.
+        def __init__(self, **settings: Unpack[SettingsChanges]) -> None: ...
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -258,7 +262,7 @@ class GateSettings:
     def softens_range(self) -> bool:
         """Whether the automatic gate attenuates less where signal and noise are hard to separate.
 
-        It does unless a range or a target floor is given, by the preset as well.
+        It does, unless the settings or the preset give a range or a target floor.
         """
         is_given = self.range_db is not None or self.target_floor_db is not None
         is_default = not is_given and self.spectral == "off" and not self.duck
@@ -293,9 +297,9 @@ class GateSettings:
 
     @property
     def closes_on_events(self) -> bool:
-        """Whether the automatic gate closes on sounds that no voice is near.
+        """Whether the automatic gate closes on sounds without a voice nearby.
 
-        A key band says itself what counts.
+        A key band already defines what counts.
         """
         return self.speech or (self.listen == "voice" and self.key_hz is None)
 

@@ -22,6 +22,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.samples import from_db, to_db
 
 if TYPE_CHECKING:
+    from noisegate_cli.gating.bleed.learner import OwnFrames
     from noisegate_cli.gating.trials import Trial
 
 TRIAL_STEP_DB = 1.0
@@ -67,13 +68,13 @@ class GateSimulator:
         close_below: float,
         levels: RmsLevels,
         frame_indices: FrameIndices,
-        bleed_scores: DetectorValues | None = None,
+        own: "OwnFrames | None" = None,
     ) -> SimulatedGate:
         """Simulate the gate and its fades on detector values and levels of the same frames.
 
-        `bleed_scores` are the scores that are low for bleed, if there are other tracks.
+        If `own` is given, the gate is closed in bleed.
         """
-        mask = self._gate_frames(values, open_above, close_below, bleed_scores)
+        mask = self._gate_frames(values, open_above, close_below, own)
         timing = self._timing
         envelope = Envelope(timing.lookahead, timing.attack, timing.release, 0.0, self._gates)
         gains = envelope.process(mask, last=True)
@@ -83,37 +84,35 @@ class GateSimulator:
     def sweep_thresholds(
         self,
         automatic: SimulatedGate,
-        is_own: Mask | None = None,
-        bleed_scores: DetectorValues | None = None,
+        own: "OwnFrames | None" = None,
     ) -> "Iterator[Trial]":
         """Simulate the gate at every whole decibel between the lowest and the highest level.
 
-        `automatic` is the automatic gate, with which the results are compared. `is_own` tells which
-        frames are not bleed; in the others, the gate is closed. `bleed_scores` are their scores.
+        `automatic` is the automatic gate, with which the results are compared. If `own` is given,
+        the gate is closed in bleed.
         """
         levels = automatic.levels
-        values = levels if is_own is None else np.where(is_own, levels, -np.inf)
         low, high = to_db(quantile(levels[levels > 0], [0.01, 0.995]))
         for db in np.arange(np.floor(low), np.ceil(high) + 1, TRIAL_STEP_DB):
             thresholds = hysteresis_thresholds(float(from_db(db)), self._settings)
-            mask = self._gate_frames(values, *thresholds, bleed_scores)
-            yield self.describe_trial(float(db), mask, automatic, is_own)
+            mask = self._gate_frames(levels, *thresholds, own)
+            yield self.describe_trial(float(db), mask, automatic, own)
 
     def describe_trial(
         self,
         threshold_db: float,
         mask: Mask,
         automatic: SimulatedGate,
-        is_own: Mask | None = None,
+        own: "OwnFrames | None" = None,
     ) -> "Trial":
         """Return the figures of a gate with a threshold, compared with the automatic gate.
 
-        Bleed counts as silence for the cut-offs: `is_own` tells which frames are not bleed.
+        Bleed counts as silence for the cut-offs.
         """
         from noisegate_cli.gating.trials import Trial
 
         statistics = self.count_statistics(mask)
-        levels = automatic.levels if is_own is None else np.where(is_own, automatic.levels, 0)
+        levels = automatic.levels if own is None else np.where(own.mask, automatic.levels, 0)
         at_risk = agreement = balanced = None
         if automatic.separates:
             is_signal, is_closed = automatic.mask & (automatic.levels > 0), ~automatic.mask
@@ -157,13 +156,13 @@ class GateSimulator:
         values: DetectorValues,
         open_above: float,
         close_below: float,
-        bleed_scores: DetectorValues | None = None,
+        own: "OwnFrames | None",
     ) -> Mask:
         gate = GateMask(open_above, close_below, self._timing, self._gates)
-        mask = gate.process(values, last=True)
-        if bleed_scores is not None:
-            from noisegate_cli.gating.bleed.mask_trimming import MaskTrimmer
+        if own is None:
+            return gate.process(values, last=True)
+        from noisegate_cli.gating.bleed.mask_trimming import MaskTrimmer
 
-            trimmer = MaskTrimmer(self._timing.lookahead, self._gates)
-            mask = trimmer.process(mask, bleed_scores, last=True)
-        return mask
+        mask = gate.process(np.where(own.mask, values, -np.inf), last=True)
+        trimmer = MaskTrimmer(self._timing.lookahead, self._gates)
+        return trimmer.process(mask, own.scores, last=True)

@@ -1,4 +1,4 @@
-"""Settings as text: the parser of each, and the settings that result from several texts."""
+"""Settings as text: the parser of each one, and the settings that result from several."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,10 +19,10 @@ from noisegate_cli.gating.parsing import (
     parse_samples,
     parse_threshold,
 )
-from noisegate_cli.gating.setting_values import Channels, NonFinite
+from noisegate_cli.gating.setting_values import SWITCH_FIELDS, Channels, NonFinite
 from noisegate_cli.gating.settings import GateSettings
 
-SWITCHES = ("adaptive", "speech", "duck", "spectral")
+SWITCHES = (*SWITCH_FIELDS, "spectral")
 """Settings that are true or false instead of text."""
 
 PARSERS: Mapping[str, Callable[[str], Any]] = {

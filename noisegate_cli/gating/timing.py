@@ -1,7 +1,7 @@
 """Conversion of times in ms to samples and frames at a sample rate."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from noisegate_cli.errors import SettingsError
 
@@ -22,8 +22,7 @@ MIN_FRAME_LENGTH, MAX_FRAME_LENGTH = 16, 1 << 20
 """Limits of the frame length, in samples."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(NamedTuple):
     """Times of the settings, converted to samples and frames at a sample rate.
 
     Attributes

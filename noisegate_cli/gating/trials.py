@@ -47,7 +47,7 @@ class Trial:
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
-    """Return the trial that suits best as a fixed threshold; of ties, the middle one.
+    """Return the trial with the best fixed threshold; if several are equal, the middle one.
 
     The errors relative to the automatic gate decide, with `RISK_WEIGHT`.
 

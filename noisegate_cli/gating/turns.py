@@ -1,4 +1,4 @@
-"""Two versions of a recording in turns, to compare them by ear."""
+"""Alternate between two versions of a recording, to compare them by ear."""
 
 import numpy as np
 

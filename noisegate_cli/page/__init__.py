@@ -1,1 +1,1 @@
-"""A page in one HTML file, on which a person hears a recording and sets the gate by ear."""
+"""A page in one HTML file, to listen to a recording and adjust the gate by ear."""

@@ -56,7 +56,7 @@ class CodedValues:
         highest = np.empty(len(self.codes))
         for frames, _ in self.chunks():
             values = self.decode(frames)
-            # A gate that always stays open has infinite values, and is never unsure.
+            # A gate that always stays open has infinite values, and is never uncertain.
             highest[frames] = np.where(values < np.inf, values, -np.inf).max(axis=1)
         return DetectorTrack(
             highest,

@@ -5,6 +5,7 @@ is exact for every threshold that is a whole number of steps: x > t is ⌈x⌉ >
 """
 
 import base64
+import math
 import zlib
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.frames.peaks import Peaks
-from noisegate_cli.gating.frames.spectrogram import BandLevels
+from noisegate_cli.gating.frames.spectrogram import MIN_POWER, BandLevels
 from noisegate_cli.gating.gain.mask import DetectorValues
 from noisegate_cli.samples import to_db
 
@@ -25,6 +26,9 @@ SCORE_STEP, MAX_SCORE_CODE = 0.01, 32767
 
 SPECTROGRAM_DEPTH_DB, SPECTROGRAM_STEPS = 80.0, 40
 """Range of the spectrogram below its loudest cell, and number of its shades."""
+
+MIN_LOUDEST_DB = 10 * math.log10(MIN_POWER) + SPECTROGRAM_DEPTH_DB
+"""Lowest level of the last shade, so that digital silence always has the first one."""
 
 
 def encode_levels(levels: RmsLevels) -> NDArray[np.uint16]:
@@ -85,7 +89,8 @@ def encode_spectrogram(levels: BandLevels, loudest_db: float) -> NDArray[np.uint
     shades = np.rint(
         (levels - loudest_db + SPECTROGRAM_DEPTH_DB) * (SPECTROGRAM_STEPS / SPECTROGRAM_DEPTH_DB)
     )
-    return np.asarray(np.clip(shades, 0, SPECTROGRAM_STEPS), np.uint8)
+    # The level of samples far above full scale can be undefined.
+    return np.asarray(np.clip(np.nan_to_num(shades), 0, SPECTROGRAM_STEPS), np.uint8)
 
 
 def pack_array(array: NDArray[Any]) -> str:

@@ -10,17 +10,17 @@ function formatTime(seconds, digits = 2) {
   return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${s}` : `${minutes}:${s}`;
 }
 
-/** Return a position as a time in the file, in which the audio may begin later than the picture. */
+/** Return a position as a time in the file, in which the audio may begin later than the video. */
 function formatPosition(data, seconds) {
   return formatTime(seconds + data.offset_s);
 }
 
-/** Return the times of a stretch. */
+/** Return the times of a segment. */
 function formatSpan(data, { start, end }) {
   return `${formatPosition(data, start)} to ${formatPosition(data, end)}`;
 }
 
-/** Return a level for a reader, with the minus sign of typography. */
+/** Return a level as displayed text, with a typographic minus sign. */
 function formatLevel(db, digits = 0) {
   return db.toFixed(digits).replace("-", "−");
 }
@@ -65,10 +65,10 @@ function formatSeconds(seconds) {
   return text.slice(0, -3) + text.slice(-3).replace(/0+$/, "");
 }
 
-/** Return the open stretches as a label track of Audacity, with the channel if each has a gate. */
+/** Return the open segments as a label track of Audacity, with the channel if each has a gate. */
 function formatLabels(data, masks) {
   const rows = masks.flatMap((mask, gate) =>
-    listStretches(data, mask).map((stretch) => [...stretch, masks.length > 1 ? `open ${gate + 1}` : "open"]),
+    listSegments(data, mask).map((segment) => [...segment, masks.length > 1 ? `open ${gate + 1}` : "open"]),
   );
   rows.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   const format = (seconds) => formatSeconds(seconds + data.offset_s);

@@ -1,4 +1,4 @@
-"""Spectrograms of the stretches whose sound is on the page of a long recording."""
+"""Spectrograms of the segments whose sound is on the page of a long recording."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ MIN_COARSE_FRAMES = 4
 
 
 class DetailCollector:
-    """Collects the spectrograms of stretches while their sound is encoded."""
+    """Collects the spectrograms of segments while their sound is encoded."""
 
     def __init__(self, survey: Survey) -> None:
         self._survey = survey
@@ -24,10 +24,10 @@ class DetailCollector:
         """Samples in a column."""
         self._is_needed = survey.spectrogram_column > MIN_COARSE_FRAMES * self.column
         self.spectrograms: list[NDArray[np.uint8]] = []
-        """Shades of each stretch, shaped (columns, bands); empty if none is needed."""
+        """Shades of each segment, shaped (columns, bands); empty if none is needed."""
 
     def watch(self, parts: Iterator[Samples]) -> Iterator[Samples]:
-        """Yield the parts of a stretch, shaped (samples, channels), and add its spectrogram."""
+        """Yield the parts of a segment, shaped (samples, channels), and add its spectrogram."""
         if not self._is_needed:
             yield from parts
             return

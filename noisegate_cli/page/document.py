@@ -26,8 +26,8 @@ from noisegate_cli.page.codes import (
 )
 from noisegate_cli.page.command import CommandWords
 from noisegate_cli.page.details import DetailCollector
-from noisegate_cli.page.moments import choose_stretches
-from noisegate_cli.page.sound import Sound, choose_max_whole_s, encode_stretches
+from noisegate_cli.page.moments import choose_segments
+from noisegate_cli.page.sound import Sound, choose_max_whole_s, encode_segments
 from noisegate_cli.page.survey import Survey, survey_recording
 from noisegate_cli.text import escape_unprintable
 
@@ -56,7 +56,7 @@ CONTROLS = (
     "ratio",
     "knee_db",
 )
-"""Settings that the page changes, besides the threshold."""
+"""Settings that the page changes, in addition to the threshold."""
 
 SURVEY_SHARE = 0.9
 """Typical share of the work that the measurements take."""
@@ -73,7 +73,7 @@ def write_page(
     force: bool = False,
     progress: ProgressCallback = lambda _: None,
 ) -> AnalysisReport:
-    """Write a page on which a person hears the recording at `path` and sets the gate.
+    """Write a page to listen to the recording at `path` and adjust the gate.
 
     The page plays the gate without a spectral gate and without exclusion of bleed between channels.
 
@@ -104,11 +104,11 @@ def write_page(
     Raises
     ------
     AudioError
-        If the recording can't be read or gated, or is too long for a page.
+        If the recording cannot be read or gated, or is too long for a page.
     OutputError
-        If the page can't be written, already exists, or is a file that is read.
+        If the page cannot be written, already exists, or is a file that is read.
     SettingsError
-        If the settings duck, which a page can't preview.
+        If the settings duck, which a page cannot preview.
     """
     if settings.duck:
         raise SettingsError(
@@ -131,20 +131,18 @@ def write_page(
 
 def _read_sounds(reader: AudioReader, survey: Survey, details: DetailCollector) -> list[Sound]:
     info = survey.analysis.info
-    stretches = choose_stretches(
-        survey.moments, survey.duration_s, choose_max_whole_s(info.channels)
-    )
+    segments = choose_segments(survey.moments, survey.duration_s, choose_max_whole_s(info.channels))
     if not info.samples:
         return []
     with reader.reopen() as again:
-        return list(encode_stretches(again.blocks(), info, stretches, details.watch))
+        return list(encode_segments(again.blocks(), info, segments, details.watch))
 
 
 def build_document(data: dict[str, Any]) -> str:
     """Return the HTML text of the page with this data.
 
     Scripts and styles are allowed by their hashes only, so that nothing else in the page can run.
-    The data is JSON without `<`, which can't end its element.
+    The data is JSON without `<`, which cannot end its element.
     """
     folder = files("noisegate_cli.page")
     style, script, template = (

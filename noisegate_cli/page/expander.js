@@ -1,4 +1,4 @@
-// The law of the expander, as in the Python modules gating/gain/expander.py and
+// The formulas of the expander, as in the Python modules gating/gain/expander.py and
 // gating/expander_gains.py: a gain that falls with the level below the threshold. Hysteresis,
 // minimum durations and hold act on the level as they act on a mask.
 

@@ -1,5 +1,5 @@
 // The law of the gate, as in the Python modules gating/gain/mask.py, gating/gain/envelope.py and
-// gating/gain/overlap_add.py: hysteresis, minimum durations, hold, marked stretches, gains.
+// gating/gain/overlap_add.py: hysteresis, minimum durations, hold, marked segments, gains.
 
 /**
  * Data of the page, see `build_page_data` in document.py. The tracks are arrays when it is unpacked.
@@ -34,7 +34,7 @@
  * @property {number | null} ratio Of an expander; null is a gate.
  * @property {number} knee_db
  *
- * A stretch in which the gate is always open or always closed; the times are in seconds.
+ * A segment in which the gate is always open or always closed; the times are in seconds.
  * @typedef {{start: number, end: number, kind: "keep" | "cut"}} Mark
  *
  * Whether one gate is open: a byte for each frame, 1 is open.
@@ -132,7 +132,7 @@ function applyHold(mask, hold) {
   }
 }
 
-/** Return the first frame that overlaps a stretch, and the first frame after it. */
+/** Return the first frame that overlaps a segment, and the first frame after it. */
 function findFramesWithin({ start, end }, data) {
   const half = data.frame_length / 2;
   const first = Math.floor(start * data.sample_rate + 1e-6);
@@ -140,7 +140,7 @@ function findFramesWithin({ start, end }, data) {
   return [Math.floor((first - half) / data.hop_length) + 1, Math.ceil((last + half) / data.hop_length)];
 }
 
-/** Return the marks with one more; they don't overlap, so that their order doesn't matter. */
+/** Return the marks with one more; they do not overlap, so that their order does not matter. */
 function insertMark(marks, mark) {
   const rest = marks.flatMap((m) => [
     { ...m, end: Math.min(m.end, mark.start) },
@@ -151,7 +151,7 @@ function insertMark(marks, mark) {
 }
 
 /**
- * Close the cut stretches, with the fades outside, and open the kept ones, which have priority.
+ * Close the cut segments, with the fades outside, and open the kept ones, which have priority.
  * @param {Mask | Float32Array} frames Mask or gains.
  * @param {number} closed Value of a closed frame; 1 is open.
  */
@@ -274,10 +274,10 @@ function listRuns(mask) {
 }
 
 /**
- * Return the open stretches of a mask in seconds. The tool rounds them to frames again, so an edge
+ * Return the open segments of a mask in seconds. The tool rounds them to frames again, so an edge
  * is a quarter of a hop before the end of the recording at the latest, or at the end.
  */
-function listStretches(data, mask) {
+function listSegments(data, mask) {
   const { hop_length: hop, samples, sample_rate: rate, frames } = data;
   const latest = Math.max(0, samples - hop / 4);
   return listRuns(mask)

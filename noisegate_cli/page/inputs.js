@@ -4,13 +4,13 @@ const KEYS = [
   ["Space", "play or pause"],
   ["1, 2, 3", "listen to before, after, removed"],
   ["M", "match loudness"],
-  ["← →", "back or forward by a second, with Shift by a tenth"],
-  ["+ −, 0", "zoom in, zoom out, all; Ctrl with the wheel or two fingers zoom too"],
+  ["← →", "back or forward by a second, or by a tenth with Shift"],
+  ["+ −, 0", "zoom in, zoom out, all; Ctrl with the wheel, or two fingers, also zooms"],
   ["N, P", "next or previous moment"],
   [", .", "threshold down or up by half a decibel"],
-  ["[ ]", "start or end of a stretch, here"],
-  ["K, X", "keep or cut the stretch"],
-  ["Esc", "clear the stretch"],
+  ["[ ]", "start or end a segment here"],
+  ["K, X", "keep or cut the segment"],
+  ["Esc", "clear the segment"],
   ["C, S", "copy the command, save the labels"],
 ];
 
@@ -58,6 +58,13 @@ function listenToControls(page) {
     page.picture.applyScheme();
     page.draw();
   });
+  for (const event of ["beforeprint", "afterprint"]) {
+    addEventListener(event, () => {
+      document.documentElement.classList.toggle("printed", event === "beforeprint");
+      page.picture.applyScheme();
+      page.drawPictures();
+    });
+  }
 }
 
 function createKeys() {

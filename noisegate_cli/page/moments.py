@@ -1,22 +1,22 @@
-"""The moments that a person should hear, and the stretches of sound that contain them."""
+"""The moments to listen to, and the segments of audio that contain them."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 MomentKind = Literal["sound", "pause", "decay", "attack", "loudest"]
-Stretch = tuple[float, float]
+Segment = tuple[float, float]
 """Start and end in seconds."""
 
 MIN_DISTANCE_S = 2.0
-"""Least distance of two moments of a kind, so that each is heard on its own."""
+"""Minimum distance between two moments of a kind, so that each can be heard on its own."""
 
-STRETCH_S = 12.0
+SEGMENT_S = 12.0
 """Length of the sound around a moment of a long recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment of a recording that a person should hear."""
+    """A moment of a recording to listen to."""
 
     time: float
     """In seconds."""
@@ -29,26 +29,26 @@ class Moment:
     level in dBFS."""
 
 
-def choose_stretches(
+def choose_segments(
     moments: tuple[Moment, ...], duration_s: float, max_whole_s: float
-) -> tuple[Stretch, ...]:
-    """Return the stretches of sound that the page contains: all of it, or those around moments.
+) -> tuple[Segment, ...]:
+    """Return the segments of sound that the page contains: all of it, or those around moments.
 
     Examples
     --------
     >>> moments = (Moment(100.0, "sound", 0.0), Moment(105.0, "pause", 0.0))
-    >>> choose_stretches(moments, 60.0, max_whole_s=600.0)
+    >>> choose_segments(moments, 60.0, max_whole_s=600.0)
     ((0.0, 60.0),)
-    >>> choose_stretches(moments, 3600.0, max_whole_s=600.0)
+    >>> choose_segments(moments, 3600.0, max_whole_s=600.0)
     ((94.0, 111.0),)
     """
     if duration_s <= max_whole_s:
         return ((0.0, duration_s),)
-    stretches: list[Stretch] = []
+    segments: list[Segment] = []
     for time in sorted(moment.time for moment in moments):
-        start = min(max(0.0, time - STRETCH_S / 2), duration_s - STRETCH_S)
-        if stretches and start <= stretches[-1][1]:
-            stretches[-1] = (stretches[-1][0], start + STRETCH_S)
+        start = min(max(0.0, time - SEGMENT_S / 2), duration_s - SEGMENT_S)
+        if segments and start <= segments[-1][1]:
+            segments[-1] = (segments[-1][0], start + SEGMENT_S)
         else:
-            stretches.append((start, start + STRETCH_S))
-    return tuple(stretches)
+            segments.append((start, start + SEGMENT_S))
+    return tuple(segments)

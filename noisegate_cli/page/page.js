@@ -1,7 +1,7 @@
-// The page: its state, and what happens when a person changes it.
+// The page: its state, and what happens when the user changes it.
 
 const PLAYED_AROUND_S = 1.5; // on either side of a moment
-const MARKED_AROUND_S = 0.3; // on either side of a moment in a longer stretch
+const MARKED_AROUND_S = 0.3; // on either side of a moment in a longer segment
 const MAX_MARKED_S = 3;
 const MIN_VIEW_S = 0.05;
 const SUMMARY_DELAY_MS = 700;
@@ -98,14 +98,18 @@ class Page {
 
   // Showing
 
+  drawPictures() {
+    this.picture.draw(this.state);
+    drawOverview($("overview"), this.data, this.state, this.picture.colors);
+  }
+
   draw() {
     if (this.isDrawing) return;
     this.isDrawing = true;
     requestAnimationFrame(() => {
       this.isDrawing = false;
       this.state.position = this.player.position;
-      this.picture.draw(this.state);
-      drawOverview($("overview"), this.data, this.state, this.picture.colors);
+      this.drawPictures();
       this.showPosition();
       if (this.player.isPlaying) {
         this.followPosition();
@@ -137,11 +141,11 @@ class Page {
     const frames = data.frames * data.gates || 1;
     let open = 0;
     for (const mask of state.masks) for (const [first, after] of listRuns(mask)) open += after - first;
-    const stretches = listStretches(data, state.mask).length;
+    const segments = listSegments(data, state.mask).length;
     const share = (100 * (1 - open / frames)).toFixed(1);
-    const text = `Closed ${share} % of the time, ${stretches} open stretch${stretches === 1 ? "" : "es"}.`;
+    const text = `Closed ${share}% of the time, ${segments} open segment${segments === 1 ? "" : "s"}.`;
     $("summary").textContent = text;
-    // A screen reader says it when a person has stopped dragging.
+    // A screen reader announces it when the user stops dragging.
     clearTimeout(this.summaryTimer);
     this.summaryTimer = setTimeout(() => ($("spoken-summary").textContent = text), SUMMARY_DELAY_MS);
   }
@@ -152,7 +156,7 @@ class Page {
     if ($("position").value === text) return;
     $("position").value = text;
     $("seek").value = position;
-    // During playback a screen reader would say every change.
+    // During playback, a screen reader would announce every change.
     if (!this.player.isPlaying) $("seek").setAttribute("aria-valuetext", text);
   }
 
@@ -179,7 +183,7 @@ class Page {
     const needsLevel = name === "threshold_db" || settings.ratio !== null;
     if (needsLevel && settings.detector !== "level") {
       settings.detector = "level";
-      this.announce("The gate uses the threshold now.");
+      this.announce("The gate now uses the threshold.");
     }
     this.requestUpdate();
   }
@@ -204,7 +208,7 @@ class Page {
     this.play(Math.max(0, moment.time - PLAYED_AROUND_S), moment.time + PLAYED_AROUND_S);
   }
 
-  /** Mark the open or closed stretch around a moment if it is short, or else the moment itself. */
+  /** Mark the open or closed segment around a moment if it is short, or else the moment itself. */
   markMoment(moment, kind) {
     const mark = this.state.marks.find((m) => m.start <= moment.time && moment.time < m.end);
     if (mark) {
@@ -212,16 +216,16 @@ class Page {
       else this.addMark(mark.start, mark.end, kind);
       return;
     }
-    let [start, end] = this.findStretch(moment.time);
+    let [start, end] = this.findSegment(moment.time);
     if (end - start > MAX_MARKED_S) {
       [start, end] = [moment.time - MARKED_AROUND_S, moment.time + MARKED_AROUND_S];
     }
     this.addMark(start, end, kind);
   }
 
-  /** Return the stretch around a time in which the gate keeps its state. */
-  findStretch(time) {
-    const edges = listStretches(this.data, this.state.mask).flat();
+  /** Return the segment around a time in which the gate keeps its state. */
+  findSegment(time) {
+    const edges = listSegments(this.data, this.state.mask).flat();
     const after = edges.findIndex((edge) => edge > time);
     if (after < 0) return [edges.at(-1) ?? 0, this.duration];
     return [after ? edges[after - 1] : 0, edges[after]];
@@ -246,7 +250,7 @@ class Page {
   markSelection(kind) {
     const { selection } = this.state;
     if (!selection || selection.end - selection.start < MIN_MARK_S) {
-      this.announce("Choose a stretch first: drag over the waveform, or type its times.");
+      this.announce("Choose a segment first: drag over the waveform, or type its times.");
       return;
     }
     this.addMark(selection.start, selection.end, kind);
@@ -322,7 +326,7 @@ class Page {
     this.setView(this.state.view.start + seconds, this.state.view.end + seconds);
   }
 
-  /** Turn the page of the view if the position leaves it. */
+  /** Move the view on if the position leaves it. */
   followPosition(position = this.player.position) {
     const { start, end } = this.state.view;
     if (position >= start && position <= end) return;

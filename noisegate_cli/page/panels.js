@@ -101,13 +101,13 @@ class ControlPanel {
   }
 }
 
-/** Buttons that play each moment, and answer it. */
+/** Buttons that play each moment and mark it as kept or cut. */
 class MomentList {
   constructor(page) {
     this.page = page;
     if (!page.state.moments.some(({ kind }) => kind === "sound" || kind === "pause")) {
-      $("moments-note").textContent =
-        "With the initial settings, no decision of the gate is uncertain. Cut-offs, and the loudest moment:";
+      const others = page.state.moments.length ? " Cut-offs, and the loudest moment:" : "";
+      $("moments-note").textContent = `With the initial settings, no decision of the gate is uncertain.${others}`;
     }
     this.items = page.state.moments.map((moment, index) => {
       const go = create("button", { type: "button", className: "go" });
@@ -146,7 +146,7 @@ class MomentList {
   }
 }
 
-/** The marked stretches, each with a button that removes it. */
+/** The marked segments, each with a button that removes it. */
 class MarkList {
   constructor(page) {
     this.page = page;

@@ -23,7 +23,8 @@ class Picture {
     this.colors = Object.fromEntries(
       names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]),
     );
-    const scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const scheme = isDark && !document.documentElement.classList.contains("printed") ? "dark" : "light";
     const { data } = this;
     const create = (shades) => createSpectrogramImage(data, shades, scheme);
     const rate = data.sample_rate;
@@ -39,10 +40,14 @@ class Picture {
 
   findLevelRange() {
     const { levels, level_step_db: step, level_offset_db: offset } = this.data;
-    const codes = levels[0].filter((code) => code > 0).sort();
-    if (!codes.length) return [-90, 0];
-    const db = (share) => offset + step * codes[Math.floor(share * (codes.length - 1))];
-    return [Math.max(-120, Math.floor(db(0.01) / 10) * 10 - 10), Math.ceil(db(1) / 10) * 10];
+    const tracks = levels.map((codes) => codes.filter((code) => code > 0).sort());
+    const audible = tracks.filter((codes) => codes.length);
+    if (!audible.length) return [-90, 0];
+    const db = (share) => audible.map((codes) => offset + step * codes[Math.floor(share * (codes.length - 1))]);
+    return [
+      Math.max(-120, Math.floor(Math.min(...db(0.01)) / 10) * 10 - 10),
+      Math.ceil(Math.max(...db(1)) / 10) * 10,
+    ];
   }
 
   /** Fit the canvas to its size on the screen, and place the lanes. */
@@ -111,6 +116,8 @@ class Picture {
     this.drawScores(state);
     this.drawMarks(state);
     this.drawThreshold(state);
+    this.drawFrequencies();
+    this.drawLevelLabels();
     this.drawNames(state);
     this.drawCursor(state);
   }
@@ -148,6 +155,11 @@ class Picture {
       context.drawImage(image, left, top, right - left, height);
     }
     context.restore();
+  }
+
+  drawFrequencies() {
+    const { data, lanes, width } = this;
+    const { top, height } = lanes.spectrogram;
     for (const hz of [250, 1000, 4000, 16000]) {
       const edges = data.spectrogram_edges_hz;
       const band = edges.findIndex((edge) => edge >= hz);
@@ -192,7 +204,7 @@ class Picture {
     }
   }
 
-  /** Shade the closed parts; the darker, the more of a pixel is turned down. */
+  /** Shade the closed parts: the darker a pixel, the more of it is attenuated. */
   drawClosed({ gainSums, settings }) {
     const { context, colors, data, lanes, width } = this;
     const framesPerS = data.sample_rate / data.hop_length;
@@ -223,13 +235,20 @@ class Picture {
   drawLevels({ view }) {
     const { data } = this;
     const db = (code) => (code ? data.level_offset_db + data.level_step_db * code : -Infinity);
-    for (const level of [-80, -60, -40, -20, 0]) {
-      if (level <= this.levelRange[0] || level >= this.levelRange[1]) continue;
-      this.context.fillStyle = this.colors.grid;
-      this.context.fillRect(0, this.yOfLevel(level), this.width, 1);
+    this.context.fillStyle = this.colors.grid;
+    for (const level of this.gridLevels) this.context.fillRect(0, this.yOfLevel(level), this.width, 1);
+    this.drawTrack(view, data.levels, (code) => this.yOfLevel(db(code)), this.colors.level);
+  }
+
+  drawLevelLabels() {
+    for (const level of this.gridLevels) {
       this.drawText(`${formatLevel(level)} dB`, this.width - 4, this.yOfLevel(level) - 2, "right");
     }
-    this.drawTrack(view, data.levels, (code) => this.yOfLevel(db(code)), this.colors.level);
+  }
+
+  get gridLevels() {
+    const [low, high] = this.levelRange;
+    return [-80, -60, -40, -20, 0].filter((level) => low < level && level < high);
   }
 
   drawScores({ view }) {
@@ -318,14 +337,20 @@ class Picture {
 
   drawNames({ settings }) {
     const isLevel = settings.detector === "level";
-    const hint = isLevel ? "" : " (not used: drag to use it)";
+    const level = `Level, threshold ${formatLevel(settings.threshold_db, 1)} dBFS`;
+    const hints = isLevel ? [""] : [" (not used: drag to use it)", " (not used)"];
     const names = {
       wave: "Waveform",
-      level: `Level, threshold ${formatLevel(settings.threshold_db, 1)} dBFS${hint}`,
+      level: hints.map((hint) => level + hint).find((name) => this.fits(name)) ?? level,
       score: `Score of the automatic detector${isLevel ? " (not used)" : ""}`,
       spectrogram: "Spectrogram",
     };
     for (const [lane, { top }] of Object.entries(this.lanes)) this.drawText(names[lane], 6, top + 12);
+  }
+
+  fits(text) {
+    this.context.font = FONT;
+    return this.context.measureText(text).width <= this.width - 12;
   }
 
   drawCursor({ position, moments }) {

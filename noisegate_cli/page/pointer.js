@@ -1,4 +1,4 @@
-// The mouse and fingers on the pictures.
+// Mouse and touch input on the canvases.
 
 const [MOUSE_REACH_PX, FINGER_REACH_PX] = [8, 18];
 const MIN_DRAG_PX = 4;
@@ -9,7 +9,7 @@ function listenToPointer(page) {
   listenToOverview(page, $("overview"));
 }
 
-/** Return the pixel of a picture that is under a pointer. */
+/** Return the pixel of a canvas that is under a pointer. */
 function locate(event) {
   const box = event.target.getBoundingClientRect();
   return [event.clientX - box.left, event.clientY - box.top];
@@ -21,7 +21,7 @@ function isNearThreshold(page, [x, y], reach) {
   return Math.abs(y - picture.yOfLevel(level)) <= reach;
 }
 
-/** One pointer drags the threshold or selects a stretch, two fingers zoom. */
+/** One pointer drags the threshold or selects a segment, two fingers zoom. */
 function listenToView(page, view) {
   const pointers = new Map(); // the x of each pointer that is down
   let gesture = null;
@@ -76,7 +76,7 @@ class ThresholdDrag {
   }
 }
 
-/** A drag selects a stretch; a click moves the position. */
+/** A drag selects a segment; a click moves the position. */
 class Selection {
   constructor(page, x) {
     this.page = page;

@@ -15,7 +15,7 @@ function decodeBase64(text) {
 }
 
 /**
- * Player of the stretches of sound that the page contains.
+ * Player of the segments of sound that the page contains.
  *
  * Sound is computed in short chunks shortly before it is heard, so that a change of a setting is
  * heard at once.

@@ -1,6 +1,6 @@
-"""Encode stretches of a recording for the page: FLAC, or Opus in WebM if they are long.
+"""Encode segments of a recording for the page: FLAC, or Opus in WebM if they are long.
 
-Browsers decode a file as a whole, so a long stretch is several files.
+Browsers decode a file as a whole, so a long segment is several files.
 """
 
 import base64
@@ -14,24 +14,24 @@ from numpy.typing import NDArray
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.inputs.spool import spool_output
 from noisegate_cli.files.outputs.writer import open_writer
-from noisegate_cli.page.moments import Stretch
+from noisegate_cli.page.moments import Segment
 from noisegate_cli.samples import Blocks, Samples, full_scale
 
 MAX_WHOLE_S = 600.0
-"""The page contains the whole sound of a recording that is not longer; half of it for stereo."""
+"""The page contains all the audio of a recording up to this length, or half of it for stereo."""
 
 MAX_FLAC_SAMPLES = 1_500_000
 """Half a minute at 48 kHz in FLAC, at most 3 MB; browsers decode it exactly."""
 
 MAX_SOUND_S = 30.0
-"""Length of the files of a long stretch: a browser decodes one in a fraction of a second."""
+"""Length of the files of a long segment: a browser decodes one in a fraction of a second."""
 
 OPUS_RATES_HZ = (8000, 12000, 16000, 24000, 48000)
 OPUS_BITS_PER_S = 64_000
 """Bit rate of a channel. Its artifacts are inaudible in speech, and far below what a gate does."""
 
 LEAD_IN_SAMPLES = 1024
-"""Samples of the part before that a part begins with. Browsers remove the delay of Opus from the
+"""Samples of the previous part that a part begins with. Browsers remove the delay of Opus from the
 beginning to different precision: the page finds the samples from the end of a part."""
 
 MAX_SOUND_CHANNELS = 2
@@ -42,7 +42,7 @@ PART_SAMPLES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Encoded sound of a stretch, or of a part of it."""
+    """Encoded sound of a segment, or of a part of it."""
 
     start_s: float
     """Start within the recording in seconds."""
@@ -59,13 +59,13 @@ def choose_max_whole_s(channels: int) -> float:
     return MAX_WHOLE_S / _count_sound_channels(channels)
 
 
-def encode_stretches(
+def encode_segments(
     blocks: Blocks,
     info: AudioInfo,
-    stretches: Sequence[Stretch],
+    segments: Sequence[Segment],
     watch: Callable[[Iterator[Samples]], Iterator[Samples]] = iter,
 ) -> Iterator[Sound]:
-    """Yield the sound of stretches, in one pass over `blocks`.
+    """Yield the sound of segments, in one pass over `blocks`.
 
     More than two channels are mixed to one.
 
@@ -73,15 +73,15 @@ def encode_stretches(
     ----------
     blocks, info
         Samples and properties of the recording.
-    stretches
-        Sorted stretches that don't overlap.
+    segments
+        Sorted segments that do not overlap.
     watch
-        Function that gets the samples of each sound, and yields them unchanged.
+        Function that receives the samples of each sound, and yields them unchanged.
     """
     rate, channels = info.sample_rate, _count_sound_channels(info.channels)
-    length_s = sum(end - start for start, end in stretches)
+    length_s = sum(end - start for start, end in segments)
     is_lossless = length_s * rate * channels <= MAX_FLAC_SAMPLES
-    spans = [span for stretch in stretches for span in _split_stretch(stretch, rate)]
+    spans = [span for segment in segments for span in _split_segment(segment, rate)]
     lead_in: list[Samples] = []
     previous_end = 0
     for (start, end), parts in _cut_spans(blocks, spans):
@@ -100,9 +100,9 @@ def _count_sound_channels(channels: int) -> int:
     return channels if channels <= MAX_SOUND_CHANNELS else 1
 
 
-def _split_stretch(stretch: Stretch, rate: int) -> Iterator[tuple[int, int]]:
-    """Yield the parts of a stretch, in samples."""
-    start, end = (round(time * rate) for time in stretch)
+def _split_segment(segment: Segment, rate: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a segment, in samples."""
+    start, end = (round(time * rate) for time in segment)
     length = round(MAX_SOUND_S * rate)
     for first in range(start, end, length):
         yield first, min(end, first + length)

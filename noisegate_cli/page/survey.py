@@ -23,7 +23,7 @@ from noisegate_cli.gating.cutoffs import CutoffAudit, is_audited
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.detection.detector import create_detector
 from noisegate_cli.gating.detection.level_detector import LevelDetector
-from noisegate_cli.gating.detection.rule import AdaptiveThreshold
+from noisegate_cli.gating.detection.rule import STAYS_OPEN, AdaptiveThreshold
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE
 from noisegate_cli.gating.detection.threshold import suggest_threshold
 from noisegate_cli.gating.frames.chunked_values import ChunkedValues
@@ -38,6 +38,7 @@ from noisegate_cli.gating.timing import Timing
 from noisegate_cli.page.coded_values import CodedValues, split_frames
 from noisegate_cli.page.codes import (
     MAX_SCORE_CODE,
+    MIN_LOUDEST_DB,
     decode_levels_db,
     decode_scores,
     encode_levels,
@@ -60,11 +61,14 @@ MAX_PEAK_SPANS, MAX_COLUMNS = 200_000, 16_000
 PEAK_SPANS_PER_S = 250
 SPECTROGRAM_BANDS = 80
 
+MAX_SHOWN_DB = 1000.0
+"""Maximum level of the spectrogram."""
+
 MAX_MARKED_CUTOFFS = 5
 """Number of the worst cut-offs that are moments of the page."""
 
 DEFAULT_THRESHOLD_DB = -40.0
-"""Where the threshold line begins if the analysis suggests none and finds no noise."""
+"""Initial position of the threshold line if the analysis suggests none and finds no noise."""
 
 MIN_THRESHOLD_DB = -120.0
 """Lowest threshold with which a page begins."""
@@ -81,7 +85,7 @@ class Survey:
     uses_level: bool
     """Whether the page begins with a threshold, and not with the automatic detector."""
     threshold_db: float
-    """Where the threshold line begins, in dBFS."""
+    """Initial position of the threshold line, in dBFS."""
     drift: AdaptiveThreshold
     """Drift of the noise floor, which an adaptive threshold follows."""
     levels: NDArray[np.uint16]
@@ -100,7 +104,7 @@ class Survey:
     """Loudest level in the spectrogram, which has the last shade."""
     spectrogram_edges_hz: NDArray[np.float64]
     moments: tuple[Moment, ...]
-    """Moments to hear: those of which the gate is least sure, cut-offs, the loudest one."""
+    """Moments to listen to: where the gate is least certain, cut-offs, the loudest one."""
     unit: str
     """Unit of the values of unsure moments: dB, or nothing for scores."""
 
@@ -118,7 +122,7 @@ def survey_recording(
     Raises
     ------
     AudioError
-        If the recording can't be gated, or is too long for a page; the message quotes the path.
+        If the recording cannot be gated, or is too long for a page; the message quotes the path.
     """
     info, source = reader.info, FileSource(reader)
     # The page has the scores of the automatic detector, whatever the settings begin with. These
@@ -167,7 +171,7 @@ class _TrackCollector:
             channels if self._active is None else len(self._active),
             decision.subsample,
         )
-        self._level_meter = LevelDetector(-1.0, settings, rate, channels)
+        self._level_meter = LevelDetector(STAYS_OPEN, settings, rate, channels)
         self._level_track = LevelTrack()
         self._peak_span = max(rate // PEAK_SPANS_PER_S, -(-info.samples // MAX_PEAK_SPANS), 1)
         self._peak_meter = PeakMeter(self._peak_span)
@@ -247,7 +251,9 @@ class _TrackCollector:
 
     def _encode_spectrogram(self) -> tuple[NDArray[np.uint8], float]:
         """Return the shades of the spectrogram, and the level of the darkest one in dB."""
-        loudest_db = max(float(c.max(initial=-np.inf)) for c in self._columns.chunks())
+        chunks = self._columns.chunks()
+        loudest = [float(np.fmax.reduce(c, axis=None, initial=MIN_LOUDEST_DB)) for c in chunks]
+        loudest_db = min(max(loudest), MAX_SHOWN_DB)  # JSON has no infinite numbers.
         shades = [encode_spectrogram(c, loudest_db) for c in self._columns.drain()]
         return np.concatenate(shades), loudest_db
 

@@ -1,4 +1,4 @@
-"""Find the sounds and the pauses of whose decision the gate is least sure."""
+"""Find the sounds and the pauses about which the gate is least certain."""
 
 import math
 from collections.abc import Iterator
@@ -45,9 +45,9 @@ class DetectorTrack:
     hop_s: float
     """Time from frame to frame in seconds."""
     min_open_frames: int = 1
-    """Shorter sounds don't open the gate."""
+    """Shorter sounds do not open the gate."""
     min_closed_frames: int = 1
-    """Shorter pauses don't close it."""
+    """Shorter pauses do not close it."""
     sign: int = 1
     """Factor of the values; the thresholds are those of the product."""
 
@@ -80,8 +80,8 @@ def find_unsure_moments(track: DetectorTrack, max_distance: float = math.inf) ->
     A sound opens the gate if all values within the minimum duration are high enough, so their
     minimum counts; of a pause, their maximum counts. Hysteresis applies: where the gate is open, a
     value is compared with `close_below`, and where it is closed, with `open_above`. Of the sounds
-    in an open stretch only the strongest one decides, and of the pauses in a closed stretch the
-    deepest one. Distances are ranked in steps of the hysteresis; within a step, longer stretches
+    in an open segment only the strongest one decides, and of the pauses in a closed segment the
+    deepest one. Distances are ranked in steps of the hysteresis; within a step, longer segments
     come first.
 
     Parameters
@@ -119,7 +119,7 @@ def find_unsure_moments(track: DetectorTrack, max_distance: float = math.inf) ->
 def _find_decisions(track: DetectorTrack) -> Iterator[tuple[int, float, int]]:
     """Yield the sounds that open the gate or almost open it.
 
-    Each has its frame, its distance from the threshold, and the length of its stretch in frames.
+    Each has its frame, its distance from the threshold, and the length of its segment in frames.
     """
     mask = track.mask
     starts = np.concatenate([[0], np.flatnonzero(mask[1:] != mask[:-1]) + 1])
@@ -138,9 +138,9 @@ def _find_decisions(track: DetectorTrack) -> Iterator[tuple[int, float, int]]:
 def _find_peaks(
     track: DetectorTrack, starts: NDArray[np.int64]
 ) -> tuple[list[tuple[int, float]], NDArray[np.float64]]:
-    """Return the frame and the value of each sound, and the strongest sound of each stretch.
+    """Return the frame and the value of each sound, and the strongest sound of each segment.
 
-    `starts` are the first frames of the stretches in which the gate stays open or closed.
+    `starts` are the first frames of the segments in which the gate stays open or closed.
     """
     strongest = np.full(len(starts), -np.inf)
     reach, min_frames = max(1, round(NEIGHBORHOOD_S / track.hop_s)), track.min_open_frames

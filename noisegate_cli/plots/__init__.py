@@ -1,1 +1,1 @@
-"""Pictures of recordings and gates: values in, a figure of matplotlib out."""
+"""Plots of recordings and gates: values in, a matplotlib figure out."""

@@ -1,4 +1,4 @@
-"""The picture of an analysis: the levels of a recording, and what a gate would do."""
+"""The plot of an analysis: the levels of a recording, and what a gate would do."""
 
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ from noisegate_cli.plots.style import (
     format_number,
     own_style,
     place_ylabel,
+    set_figure_title,
     set_time_axis,
-    set_title,
 )
 from noisegate_cli.text import format_duration
 
@@ -32,9 +32,9 @@ WIDTH_IN = 12.0
 
 
 def draw_analysis(overview: Overview, name: str, suggested_db: float | None = None) -> "Figure":
-    """Return the picture of an analysis.
+    """Return the plot of an analysis.
 
-    It shows the waveform with the closed stretches shaded, the level of each frame with the
+    It shows the waveform with the closed segments shaded, the level of each frame with the
     thresholds, the histogram of the levels, the scores of the automatic detector and the
     spectrogram.
 
@@ -54,7 +54,7 @@ def draw_analysis(overview: Overview, name: str, suggested_db: float | None = No
         figure = create_figure(WIDTH_IN, 0.9 + 1.35 * sum(heights))
         grid = figure.add_gridspec(len(heights), 2, width_ratios=(5, 1), height_ratios=heights)
         panels = [figure.add_subplot(grid[row, 0]) for row in range(len(heights))]
-        set_title(figure, f"{name} · {describe(overview)}", fontsize="large")
+        set_figure_title(figure, name, describe(overview))
         limit = amplitude_limit(overview.before)
         title = f"waveform, {describe_closed(overview)}"
         draw_waveform(panels[0], overview, overview.before, title, limit)
@@ -63,7 +63,7 @@ def draw_analysis(overview: Overview, name: str, suggested_db: float | None = No
         histogram = figure.add_subplot(grid[1, 1], sharey=panels[1])
         draw_histogram(histogram, overview)
         if scores:
-            # Its labels lie beside the gap between two panels, which need not grow for them.
+            # Its labels are next to the gap between two panels, which need not grow for them.
             histogram.xaxis.set_in_layout(False)
             draw_scores(panels[2], overview)
         mesh = draw_spectrogram(panels[-1], overview.spectrogram, "spectrogram")

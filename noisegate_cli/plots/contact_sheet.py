@@ -1,4 +1,4 @@
-"""A sheet of small pictures of several recordings."""
+"""A sheet of small plots of several recordings."""
 
 import math
 from collections.abc import Sequence
@@ -33,12 +33,12 @@ class SheetEntry(NamedTuple):
 
     name: str
     reason: str
-    """Why a person should listen to it."""
+    """Reason to listen to it."""
     overview: Overview
 
 
 def draw_contact_sheet(entries: Sequence[SheetEntry], title: str) -> "Figure":
-    """Return a sheet with the waveform of each recording, its cut-offs and its closed stretches.
+    """Return a sheet with the waveform of each recording, its cut-offs and its closed segments.
 
     Parameters
     ----------
@@ -70,6 +70,6 @@ def _draw_entry(axes: "Axes", entry: SheetEntry) -> None:
     name = escape_unprintable(entry.name)
     name = name if len(name) <= MAX_NAME_CHARS else f"…{name[1 - MAX_NAME_CHARS :]}"
     set_title(axes, name)
-    closed = f"{100 * overview.report.statistics.closed_share:.0f} % closed"
+    closed = f"{100 * overview.report.statistics.closed_share:.0f}% closed"
     axes.set_title(f"{entry.reason}, {closed}", loc="right", color=VERMILION)
     set_time_axis(axes, overview.duration, overview.offset_s, max_ticks=6)

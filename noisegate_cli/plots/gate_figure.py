@@ -1,4 +1,4 @@
-"""The picture of a gate: before, gain, after, removed."""
+"""The plot of a gate: before, gain, after, removed."""
 
 from typing import TYPE_CHECKING
 
@@ -19,19 +19,19 @@ from noisegate_cli.plots.style import (
     create_figure,
     own_style,
     place_ylabel,
+    set_figure_title,
     set_time_axis,
-    set_title,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MIN_ZOOM = 2.0
-"""The removed signal gets an axis of its own if it is smaller by this factor."""
+"""The removed signal gets its own axis if it is smaller by this factor."""
 
 
 def draw_gate(overview: Overview, name: str) -> "Figure":
-    """Return the picture of a gate.
+    """Return the plot of a gate.
 
     It shows the waveforms before and after the gate, the gain between them, and the removed
     signal. For a spectral gate it also shows the spectrograms before and after.
@@ -52,7 +52,7 @@ def draw_gate(overview: Overview, name: str) -> "Figure":
     with own_style():
         figure = create_figure(WIDTH_IN, 0.9 + 1.2 * sum(heights))
         panels = list(figure.subplots(len(heights), 1, gridspec_kw={"height_ratios": heights}).flat)
-        set_title(figure, f"{name} · {describe(overview)}", fontsize="large")
+        set_figure_title(figure, name, describe(overview))
         before = f"before, {describe_closed(overview)}"
         draw_waveform(panels[0], overview, overview.before, before, limit)
         mark_cuts(panels[0], overview, limit)

@@ -1,4 +1,4 @@
-"""Record what a picture of a gate shows, while the gate runs, in little memory."""
+"""Record what a plot of a gate shows, while the gate runs, in little memory."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from noisegate_cli.gating.frames.level_track import LevelTrack
 from noisegate_cli.gating.frames.levels import RmsLevels
 from noisegate_cli.gating.gain.envelope import Gains
 from noisegate_cli.gating.gain.mask import DetectorValues, Mask
-from noisegate_cli.gating.gate import GateReport
+from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.segments import Segments
 from noisegate_cli.plots.tracks import (
     Range,
@@ -55,7 +55,7 @@ class Timeline:
 
     @property
     def segments(self) -> Segments:
-        """Stretches in which the gate is open."""
+        """Segments in which the gate is open."""
         return self.report.segments
 
     @property
@@ -79,7 +79,7 @@ class Timeline:
 
     @property
     def closed_seconds(self) -> NDArray[np.float64]:
-        """Start and end of each stretch in which the gate is closed, shaped (n, 2)."""
+        """Start and end of each segment in which the gate is closed, shaped (n, 2)."""
         edges = np.concatenate([[0.0], self.segments.seconds.ravel(), [self.duration]])
         closed = edges.reshape(-1, 2)
         return np.asarray(closed[closed[:, 0] < closed[:, 1]])
@@ -87,7 +87,7 @@ class Timeline:
 
 @dataclass(frozen=True, eq=False)
 class Overview(Timeline):
-    """What a picture of a gate shows: ranges in at most a few thousand bins of any length."""
+    """What a plot of a gate shows: ranges in at most a few thousand bins of any length."""
 
     channels: int
     after: Range
@@ -116,7 +116,7 @@ class Overview(Timeline):
 
 @dataclass(frozen=True, eq=False)
 class Excerpt:
-    """Samples of a stretch before and after the gate, shaped (samples, channels)."""
+    """Samples of a segment before and after the gate, shaped (samples, channels)."""
 
     start: int
     """Position of the first sample in the recording."""
@@ -172,7 +172,7 @@ class OverviewRecorder:
     with_spectrogram
         Whether to compute the spectrogram before the gate; with a spectral gate also after it.
     excerpt
-        First and last sample of a stretch to keep as it is; None keeps none.
+        First and last sample of a segment to keep as it is; None keeps none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Panels of pictures: each draws one kind of data into the axes that it gets."""
+"""Panels of plots: each draws one kind of data into the axes that it gets."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ OPENNESS_COLUMNS = 360
 """Number of columns; each shows the share of its time in which the gate is open."""
 
 MIN_AMPLITUDE = 1e-4
-"""Smallest limit of an axis of amplitudes, so that digital silence is a line."""
+"""Smallest limit of an axis of amplitudes. Digital silence has an axis of full scale."""
 
 
 def draw_range(
@@ -75,7 +75,7 @@ def draw_range(
 
 
 def shade_closed(axes: "Axes", overview: Overview) -> None:
-    """Shade the stretches in which the gate is closed."""
+    """Shade the segments in which the gate is closed."""
     spans = [(start, end - start) for start, end in overview.closed_seconds]
     axes.broken_barh(
         spans,
@@ -97,13 +97,13 @@ def mark_cuts(axes: "Axes", overview: Overview, limit: float) -> None:
 def amplitude_limit(*ranges: Range) -> float:
     """Return the limit of an axis that shows the amplitudes of all `ranges`."""
     peaks = [max(-r.low.min(), r.high.max()) for r in ranges if len(r.low)]
-    return max(MIN_AMPLITUDE, 1.05 * max(peaks, default=0.0))
+    return max(MIN_AMPLITUDE, 1.05 * max(peaks, default=0.0)) if any(peaks) else 1.0
 
 
 def draw_waveform(
     axes: "Axes", overview: Overview, samples: Range, title: str, limit: float, color: str = BLUE
 ) -> None:
-    """Draw samples between −limit and limit, with the closed stretches shaded."""
+    """Draw samples between −limit and limit, with the closed segments shaded."""
     shade_closed(axes, overview)
     draw_range(axes, samples, 1 / overview.sample_rate, color)
     axes.set_ylim(-limit, limit)
@@ -202,7 +202,7 @@ def describe_closed(overview: Overview) -> str:
         return "gate always open"
     if not statistics.openings:
         return "gate always closed (gray)"
-    text = f"gate closed {100 * statistics.closed_share:.1f} % of the time (gray)"
+    text = f"gate closed {100 * statistics.closed_share:.1f}% of the time (gray)"
     cutoffs = overview.report.cutoffs
     shown = len(cutoffs.marked)
     mark = "(▲)" if shown == cutoffs.count else f"(▲ the worst {shown})"

@@ -1,4 +1,4 @@
-"""Look of all pictures: colors, fonts, axes of time and level, and export to a file format."""
+"""Appearance of all plots: colors, fonts, axes of time and level, and export to a file format."""
 
 import io
 import math
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The palette of Okabe and Ito, which people with any color vision can tell apart.
+# The palette of Okabe and Ito, which people with any color vision can distinguish.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 LIGHT_BLUE, LIGHT_VERMILION = "#A6CFE6", "#F3C6A5"
 TEXT, GRID, CLOSED = "#222222", "#D9D9D9", "#E3E3E3"
@@ -22,7 +22,7 @@ NOISE = "#8C8C8C"
 """Color of noise and of closed frames."""
 
 FORMATS = ("png", "pdf", "svg")
-"""File name extensions of pictures."""
+"""File name extensions of plots."""
 
 DPI = 120
 
@@ -30,7 +30,7 @@ FLOOR_DB = -90.0
 """Lowest level that an axis shows, except for recordings that are quieter."""
 
 YLABEL_DISTANCE_IN = 0.75
-"""Distance of the label of a y axis from the axis: numbers of eight characters have room."""
+"""Distance between a y axis and its label, with room for numbers of eight characters."""
 
 _STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
@@ -65,6 +65,14 @@ TIME_STEPS_S = (
 """Steps between ticks of a time axis."""
 
 MAX_TIME_TICKS = 12
+
+TITLE_SIZE = "large"
+
+TITLE_WIDTH_SHARE = 0.97
+"""Share of the width of a figure that its title may have; it begins at 0.01."""
+
+MIN_NAME_CHARS = 10
+"""Number of characters that a name keeps in any case."""
 
 
 @contextmanager
@@ -121,11 +129,33 @@ def set_title(target: "Axes | Figure", text: str, **options: Any) -> None:
         target.set_title(text, parse_math=False, **options)
 
 
+def set_figure_title(figure: "Figure", name: str, facts: str) -> None:
+    """Set the title of a figure of one recording; a name without enough room loses its middle."""
+    name = escape_unprintable(name)
+    kept = len(name)
+    title = f"{name} · {facts}"
+    room_pt = TITLE_WIDTH_SHARE * 72 * figure.get_figwidth()
+    while kept > MIN_NAME_CHARS and _measure_title(title) > room_pt:
+        kept = min(kept - 1, int(kept * room_pt / _measure_title(title)) + 1)
+        start = kept // 2
+        title = f"{name[:start]}…{name[len(name) - (kept - start) :]} · {facts}"
+    set_title(figure, title, fontsize=TITLE_SIZE)
+
+
+def _measure_title(text: str) -> float:
+    """Return the width of a title in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=TITLE_SIZE)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+
+
 def place_ylabel(axes: "Axes") -> None:
     """Place the label of the y axis at the same distance in all panels.
 
     `Figure.align_ylabels` would measure the labels of all ticks of all panels for each panel, which
-    takes a third of the time of a picture.
+    takes a third of the time of a plot.
     """
     from matplotlib.transforms import ScaledTranslation
 
@@ -134,7 +164,7 @@ def place_ylabel(axes: "Axes") -> None:
 
 
 def format_number(value: float, decimals: int) -> str:
-    """Return a number with the minus sign of typography, as on the axes.
+    """Return a number with a typographic minus sign, as on the axes.
 
     Examples
     --------

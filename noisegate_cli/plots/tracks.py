@@ -14,13 +14,16 @@ from noisegate_cli.samples import Samples, full_scale
 Values = NDArray[Any]
 
 MAX_RANGE_BINS = 2048
-"""Maximum number of bins of a range: pictures have fewer columns of pixels."""
+"""Maximum number of bins of a range: plots have fewer columns of pixels."""
 
 MAX_SPECTRUM_BINS = 768
 """Maximum number of columns of a spectrogram."""
 
 SPECTRUM_FRAME_S = 0.04
 """Shortest frame of a spectrogram in seconds: it resolves the harmonics of a voice."""
+
+MAX_SHOWN_AMPLITUDE = 1e6
+"""Maximum amplitude of the samples in a spectrogram, because their power must be finite."""
 
 SPECTROGRAM_ROWS = 192
 """Maximum number of frequencies of a spectrogram."""
@@ -207,7 +210,9 @@ def _mix_to_mono(samples: Samples) -> Float32Samples:
     """Return the mean of all channels, full scale 1.0."""
     # `numpy.mean` over a short axis is slow.
     total = np.zeros(len(samples), np.float32)
-    for channel in samples.T:
-        total += channel
+    with np.errstate(over="ignore", invalid="ignore"):
+        for channel in samples.T:
+            total += channel
     total /= np.float32(samples.shape[1] * full_scale(samples.dtype))
-    return total
+    np.nan_to_num(total, copy=False)  # The sum of very large samples can overflow.
+    return np.clip(total, -MAX_SHOWN_AMPLITUDE, MAX_SHOWN_AMPLITUDE, out=total)

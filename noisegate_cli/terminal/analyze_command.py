@@ -24,6 +24,7 @@ from noisegate_cli.terminal.options.gate_settings import TypedSettings, add_gate
 from noisegate_cli.terminal.options.groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options.key import AnalysisKeyOption, add_key_band
 from noisegate_cli.terminal.options.page import PageOption, build_command_words
+from noisegate_cli.terminal.options.segments import AnalysisLabelsOption
 from noisegate_cli.terminal.options.shared import (
     AgainstOption,
     ForceOption,
@@ -35,7 +36,6 @@ from noisegate_cli.terminal.options.shared import (
     expand_patterns,
     parse_raw_format,
 )
-from noisegate_cli.terminal.options.stretches import AnalysisLabelsOption
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def analyze(
 ) -> None:
     """Print the levels of recordings and suggest a threshold.
 
-    With -t it also shows what this threshold would do.
+    With -t, also show what this threshold would do.
     """
     from noisegate_cli.files.outputs.naming import parse_path
 
@@ -139,7 +139,7 @@ def _analyze_one(path: Path | str, typed: TypedSettings, options: AnalysisGroup)
     else:
         _print_analysis(report, timeline, given)
     if options.plot and not options.quiet:
-        print_message(f"picture    {quote_path(options.plot)}")
+        print_message(f"plot       {quote_path(options.plot)}")
     if options.labels not in (None, "-") and not options.quiet:
         print_message(f"labels     {quote_path(options.labels)}")
     if options.page and words and not options.quiet:
@@ -251,7 +251,7 @@ def _analyze_several(
 
 
 def _parse_label_extension(labels: str | None) -> str | None:
-    """Return the extension of the label files beside several recordings; None without labels."""
+    """Return the extension of the label files next to several recordings; None without labels."""
     if labels is None:
         return None
     from noisegate_cli.files.labels.registry import check_label_extension

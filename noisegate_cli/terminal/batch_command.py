@@ -1,13 +1,11 @@
 """`ngate batch`: gate every recording below a directory."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisegate_cli.errors import SettingsError
 from noisegate_cli.terminal.console import (
     console,
     discard_stdout,
@@ -16,250 +14,24 @@ from noisegate_cli.terminal.console import (
     print_renderable,
 )
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE, InterruptedWithMessage
-from noisegate_cli.terminal.options.completion import (
-    complete_files,
-    complete_formats,
-    complete_label_formats,
-)
-from noisegate_cli.terminal.options.gate_settings import (
-    OUTPUT_PANEL,
-    TypedSettings,
-    add_gate_options,
-)
-from noisegate_cli.terminal.options.groups import OptionGroup, expand_option_groups
+from noisegate_cli.terminal.options.batch import DiscoveryGroup, ExecutionGroup, OutputGroup
+from noisegate_cli.terminal.options.gate_settings import TypedSettings, add_gate_options
+from noisegate_cli.terminal.options.groups import expand_option_groups
 from noisegate_cli.terminal.options.key import BatchKeyOption, parse_key_option
 from noisegate_cli.terminal.options.shared import (
     ForceOption,
-    FsyncOption,
     JsonOption,
-    KeepMtimeOption,
     QuietOption,
     RateGroup,
-    SubtypeOption,
     TrackOption,
 )
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
-    from noisegate_cli.batch.discovery import GlobPatterns
     from noisegate_cli.batch.interface import BatchConfig, BatchReport
     from noisegate_cli.batch.run import BatchRun
-    from noisegate_cli.files.outputs.naming import OutputOptions
 
 RELATED_PANEL = "Related recordings"
-
-DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Selection"}
-
-
-EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "Execution"}
-
-
-@dataclass(eq=False, repr=False)
-class OutputGroup(OptionGroup):
-    """Options of the output tree."""
-
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            help="Output folder.",
-            show_default="DIR-gated, next to DIR",
-        ),
-    ] = None
-    format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="EXT",
-            help="Output format, such as flac.",
-            rich_help_panel=OUTPUT_PANEL,
-            show_default="as the input",
-            autocompletion=complete_formats,
-        ),
-    ] = None
-    subtype: SubtypeOption = None
-    suffix: Annotated[
-        str,
-        typer.Option(
-            metavar="TEXT",
-            help="Append this to the output names, before the extension.",
-            rich_help_panel=OUTPUT_PANEL,
-        ),
-    ] = ""
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="EXT",
-            help="Also write the open stretches next to each output: txt, csv, json, TextGrid, "
-            "rttm, srt, edl or rpp.",
-            autocompletion=complete_label_formats,
-        ),
-    ] = None
-    keep_mtime: KeepMtimeOption = False
-    fsync: FsyncOption = False
-
-    def build_options(self, rate: RateGroup, track: int | None) -> "OutputOptions":
-        """Return the format and the name of an output."""
-        from noisegate_cli.files.outputs.naming import OutputOptions
-
-        return OutputOptions(
-            self.format,
-            self.subtype,
-            self.suffix,
-            self.keep_mtime,
-            self.labels,
-            track=track,
-            bit_rate=rate.bitrate,
-            quality=rate.quality,
-        )
-
-
-@dataclass(eq=False, repr=False)
-class DiscoveryGroup(OptionGroup):
-    """Options that select the recordings."""
-
-    include: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="GLOB",
-            help="Gate only matching recordings, such as '*.wav' or 'day1/*'. Repeatable.",
-            **DISCOVERY_PANEL,
-        ),
-    ] = None
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="GLOB",
-            help="Skip matching recordings and everything in matching folders. Repeatable.",
-            **DISCOVERY_PANEL,
-        ),
-    ] = None
-    from_file: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="Gate only the recordings in a list, one per line; - reads standard input.",
-            **DISCOVERY_PANEL,
-        ),
-    ] = None
-    null: Annotated[
-        bool,
-        typer.Option(
-            "--null",
-            "-0",
-            help="The names in LIST end with a NUL character instead of a newline.",
-            **DISCOVERY_PANEL,
-        ),
-    ] = False
-
-    def choose_root(self, directory: Path | None) -> Path:
-        """Return the folder of the recordings; paths in a list are relative to this one."""
-        if directory is None and self.from_file is None:
-            raise SettingsError(
-                "batch needs a folder DIR, or a list of recordings with --from-file LIST"
-            )
-        return directory or Path()
-
-    def build_patterns(self) -> "GlobPatterns":
-        """Return the patterns that select recordings."""
-        from noisegate_cli.batch.discovery import GlobPatterns
-
-        return GlobPatterns(tuple(self.include or ()), tuple(self.exclude or ()))
-
-
-@dataclass(eq=False, repr=False)
-class ExecutionGroup(OptionGroup):
-    """Options of the execution."""
-
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            min=1,
-            metavar="N",
-            help="Number of recordings to gate at the same time.",
-            show_default="one per processor",
-            **EXECUTION_PANEL,
-        ),
-    ] = None
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Run on a Dask cluster that shares the files, such as tcp://host:8786.",
-            **EXECUTION_PANEL,
-        ),
-    ] = None
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            min=1,
-            metavar="SECONDS",
-            help="Give up on a recording that makes no progress for this long; not on a cluster.",
-            show_default="600",
-            **EXECUTION_PANEL,
-        ),
-    ] = None
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", "-n", help="Show what would be done, but do nothing.", **EXECUTION_PANEL
-        ),
-    ] = False
-    verbose: Annotated[
-        bool,
-        typer.Option(
-            "--verbose",
-            "-v",
-            help="Print a line for each recording, with the reason, instead of the progress.",
-            **EXECUTION_PANEL,
-        ),
-    ] = False
-    max_errors: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Stop after N failed recordings; those in progress are finished.",
-            **EXECUTION_PANEL,
-        ),
-    ] = None
-    fail_fast: Annotated[
-        bool,
-        typer.Option(
-            "--fail-fast",
-            help="Stop after the first recording that fails; same as --max-errors 1.",
-            **EXECUTION_PANEL,
-        ),
-    ] = False
-    checksum: Annotated[
-        bool,
-        typer.Option(
-            "--checksum",
-            help="Detect changed recordings by their content instead of their modification time.",
-            **EXECUTION_PANEL,
-        ),
-    ] = False
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write a CSV file with a row for each recording.",
-            autocompletion=complete_files,
-            **EXECUTION_PANEL,
-        ),
-    ] = None
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Draw the recordings to listen to first: FILE ends in .png, .pdf or .svg.",
-            autocompletion=complete_files,
-            **EXECUTION_PANEL,
-        ),
-    ] = None
 
 
 @add_gate_options("key_hz")
@@ -291,8 +63,8 @@ def batch(
         bool,
         typer.Option(
             "--tracks",
-            help="The recordings of a folder are the tracks of one session: close where only the "
-            "other tracks have sound.",
+            help="Treat the recordings in a folder as the tracks of one session: close where only "
+            "the other tracks have sound.",
             rich_help_panel=RELATED_PANEL,
         ),
     ] = False,
@@ -302,12 +74,12 @@ def batch(
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Gate every recording below a folder.
+    """Gate every recording in a folder and its subfolders.
 
-    The outputs have the same names below the output folder. The manifest
-    ngate-manifest.jsonl there records what is done. If you repeat the
-    command, it gates only recordings that are new, changed or failed, or
-    that were gated with other settings.
+    The outputs have the same names in the output folder. The manifest
+    ngate-manifest.jsonl in that folder records what was done. If you
+    repeat the command, it gates only recordings that are new, changed or
+    failed, or that were gated with other settings.
     """
     from noisegate_cli.batch.interface import BatchConfig
     from noisegate_cli.batch.trees import default_output_directory
@@ -404,7 +176,7 @@ def _execute(run: "BatchRun") -> None:
 
 def _print_picture_path(path: Path | None) -> None:
     name = quote_path(path) if path else "none, because there is nothing to review"
-    print_message(f"picture    {name}")
+    print_message(f"plot       {name}")
 
 
 def _print_table(report: "BatchReport") -> None:

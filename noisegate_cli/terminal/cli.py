@@ -14,8 +14,9 @@ from noisegate_cli.terminal.console import (
     escape_unencodable_output,
     print_data,
     print_error,
+    wrap_stdout_errors,
 )
-from noisegate_cli.terminal.help_colors import use_legible_colors
+from noisegate_cli.terminal.help_layout import make_help_legible
 from noisegate_cli.terminal.interrupts import (
     EXIT_BROKEN_PIPE,
     EXIT_FAILURE,
@@ -40,7 +41,7 @@ DEBUG_FLAG, JSON_FLAG = "--debug", "--json"
 COMMANDS = {
     "gate": "Gate recordings: silence the pauses, leave the signal unchanged.",
     "analyze": "Print the levels of recordings and suggest a threshold.",
-    "batch": "Gate every recording below a folder.",
+    "batch": "Gate every recording in a folder and its subfolders.",
 }
 """The commands, each with the first line of its help."""
 
@@ -53,9 +54,10 @@ class CommandGroup(TyperGroup):
         self.commands = {name: TyperCommand(name, help=line) for name, line in COMMANDS.items()}
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help in colors that are legible on any background."""
-        use_legible_colors()
-        super().format_help(ctx, formatter)
+        """Print the help so that it is legible on any terminal."""
+        make_help_legible()
+        with wrap_stdout_errors():
+            super().format_help(ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the arguments name, as Typer requires it."""
@@ -97,7 +99,7 @@ def ngate(
     debug: Annotated[
         bool,
         typer.Option(
-            DEBUG_FLAG, help="Show a traceback for each error. It can also follow a command."
+            DEBUG_FLAG, help="Show a traceback for each error. Can also be given after the command."
         ),
     ] = False,
 ) -> None:
@@ -154,17 +156,27 @@ def _describe_error(error: Exception) -> tuple[str, int]:
     if isinstance(error, NoisegateError):
         is_usage = isinstance(error, SettingsError)
         return str(error), EXIT_USAGE_ERROR if is_usage else EXIT_FAILURE
-    if hasattr(error, "format_message"):  # a usage error of Typer
+    if hasattr(error, "format_message"):  # a Typer usage error
         from noisegate_cli.terminal.suggestions import describe_usage_error
 
         # Without arguments its message is empty: Typer prints the help.
         message = error.format_message().rstrip(".")
         return message and describe_usage_error(error, message), EXIT_USAGE_ERROR
+    if isinstance(error, FileNotFoundError) and not _has_current_folder():
+        return "the current folder has been removed: change to another one", EXIT_FAILURE
     if isinstance(error, OSError) and error.strerror:
         path = f": {quote_path(error.filename)}" if error.filename else ""
         return f"{error.strerror}{path}", EXIT_FAILURE
     detail = f"{type(error).__name__}: {error}"
     return f"internal error: {detail} ({DEBUG_FLAG} shows a traceback)", EXIT_FAILURE
+
+
+def _has_current_folder() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109  # `pathlib` takes longer to load
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _find_command(options: Sequence[str]) -> str | None:

@@ -1,9 +1,9 @@
-"""Build a command of Typer: its options, the presets in its help, and its failures as JSON."""
+"""Build a Typer command: its options, the presets in its help, and its failures as JSON."""
 
 import inspect
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import wraps
 from importlib import import_module
 from itertools import pairwise
@@ -15,9 +15,14 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from noisegate_cli.api.presets import is_file_name
-from noisegate_cli.errors import NoisegateError
-from noisegate_cli.terminal.console import StandardOutputConflictError, print_message
-from noisegate_cli.terminal.help_colors import use_legible_colors
+from noisegate_cli.errors import NoisegateError, SettingsError
+from noisegate_cli.gating.parsing import parse_key
+from noisegate_cli.terminal.console import (
+    StandardOutputConflictError,
+    print_message,
+    wrap_stdout_errors,
+)
+from noisegate_cli.terminal.help_layout import make_help_legible
 from noisegate_cli.terminal.options.completion import complete_whole_words_in_fish
 from noisegate_cli.terminal.options.gate_settings import (
     ADVANCED_PANEL,
@@ -42,14 +47,14 @@ SavePresetOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE.toml",
-        help="Also save the preset and the given options as a preset of your own.",
+        help="Also save the preset and the given options as your own preset.",
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]
 
 
 MAY_BE_EMPTY = "suffix"
-"""Parameter of which an empty text is a value."""
+"""Parameter for which an empty text is a valid value."""
 
 UNITS = ("db", "dbfs", "hz", "khz", "ms", "s", "k", "kbps", "kbit/s")
 
@@ -58,6 +63,9 @@ VALUE_BEFORE_UNIT = (
 )
 """A number or two with a hyphen between them, which can follow an option in the same word."""
 
+SHORT_ASSIGNMENT = re.compile(r"^(-[A-Za-z])=")
+"""The beginning of a word such as `-t=-40dB`, whose value would be "=-40dB"."""
+
 SEPARATE_UNIT = "has a space: write"
 """Part of the message for a value that a space separates from its unit."""
 
@@ -65,18 +73,20 @@ SEPARATE_UNIT = "has a space: write"
 class StrictCommand(TyperCommand):
     """A command that refuses arguments which would have no effect.
 
-    These are an option with two values, and an empty text, mostly an unset variable of a shell. A
-    unit after a space would be the name of a recording.
-    Settings of the gate may have two values: one at the end of a line overrides an earlier one.
+    These are an option with two values, and an empty text, usually from an unset shell variable. A
+    unit after a space would be the name of a recording. Settings of the gate may have two values:
+    one at the end of a line overrides an earlier one.
     """
 
     def make_parser(self, ctx: Any) -> Any:
-        """Return the parser of Typer, which would use the last value."""
+        """Return Typer's parser, which would use the last value."""
         parser = super().make_parser(ctx)
         parse = parser.parse_args
 
         def parse_once(args: list[str]) -> Any:
-            options = args[: args.index("--")] if "--" in args else args
+            end = args.index("--") if "--" in args else len(args)
+            options = [SHORT_ASSIGNMENT.sub(r"\1", arg) for arg in args[:end]]
+            args = [*options, *args[end:]]
             if not ctx.resilient_parsing and (message := _describe_separate_unit(options)):
                 ctx.fail(message)
             try:
@@ -102,9 +112,10 @@ class StrictCommand(TyperCommand):
         return parser
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help in colors that are legible on any background."""
-        use_legible_colors()
-        super().format_help(ctx, formatter)
+        """Print the help so that it is legible on any terminal."""
+        make_help_legible()
+        with wrap_stdout_errors():
+            super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, after warnings of mistyped environment variables."""
@@ -203,6 +214,7 @@ def add_save_option(command: Command) -> Command:
     def run(**arguments: Any) -> None:
         name = arguments.pop(SAVE_PARAMETER)
         if name is not None:
+            _check_key_can_be_saved(arguments)
             preset = choose_typed_preset(arguments)
             preset.parse()  # A preset with a wrong value is not saved.
             path = save_preset(name, preset, arguments["force"])
@@ -219,6 +231,15 @@ def add_save_option(command: Command) -> Command:
         parameters=[*signature.parameters.values(), parameter]
     )
     return run
+
+
+def _check_key_can_be_saved(arguments: Mapping[str, Any]) -> None:
+    """Raise SettingsError if the key is a recording, which differs for each recording."""
+    key = arguments.get("key")
+    if key is not None and parse_key(key)[0] is not None:
+        raise SettingsError(
+            f"--save-preset cannot save the recording in --key {key!r}: omit one of them"
+        )
 
 
 def report_failures_as_data(command: Command) -> Command:

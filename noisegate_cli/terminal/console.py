@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LABEL_WIDTH_CHARS = 11
 """Width of the labels of a summary."""
 
+MIN_COLUMNS = 40
+"""Minimum width of tables; a narrower terminal breaks their lines."""
+
 SUBSTITUTES = {"×": "x", "…": "."}
 """Characters of the same width for terminals that support only ASCII."""
 
@@ -28,7 +31,7 @@ class StandardOutputConflictError(SettingsError):
 
 
 def _substitute(error: UnicodeError) -> tuple[str, int]:
-    """Return a substitute for a character that can't be encoded, and where to continue."""
+    """Return a substitute for a character that cannot be encoded, and where to continue."""
     assert isinstance(error, UnicodeEncodeError)
     char = error.object[error.start]
     escaped = char.encode("ascii", "backslashreplace").decode()
@@ -51,7 +54,7 @@ def escape_for_terminal(text: str, encoding: str) -> str:
 
 
 def is_ascii_only(encoding: str) -> bool:
-    """Return whether pictures of characters are drawn in ASCII.
+    """Return whether character graphics are drawn in ASCII.
 
     In the locale C, Python writes UTF-8, but the terminal may show other characters.
     """
@@ -63,7 +66,7 @@ def is_ascii_only(encoding: str) -> bool:
 def print_message(text: str) -> None:
     """Print a line to stderr, with unprintable characters escaped.
 
-    A message only informs: if stderr can't be written, the work must go on.
+    A message only informs: if stderr cannot be written, the work must go on.
     """
     with suppress(OSError):
         print(escape_unprintable(text), file=sys.stderr, flush=True)
@@ -114,7 +117,7 @@ def print_data(text: str) -> None:
     Raises
     ------
     OutputError
-        If stdout can't be written.
+        If stdout cannot be written.
     """
     with wrap_stdout_errors():
         print(text, flush=True)
@@ -149,7 +152,7 @@ def wrap_stdout_errors() -> Iterator[None]:
 
 
 def print_renderable(target: "Console", *renderables: object) -> None:
-    """Print tables or text of rich; lines for a log have no trailing blanks."""
+    """Print rich tables or text; log lines have no trailing spaces."""
     if target.is_terminal:
         target.print(*renderables)
         return
@@ -177,4 +180,6 @@ def console(stderr: bool = False) -> "Console":
         target.width = 100
     elif target.is_dumb_terminal:  # rich assumes 80 columns, whatever the terminal has.
         target.size = ConsoleDimensions(*shutil.get_terminal_size())
+    if target.width < MIN_COLUMNS:  # noqa: PLR1730  # a fixed width does not follow the terminal
+        target.width = MIN_COLUMNS
     return target

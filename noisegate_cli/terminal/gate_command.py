@@ -10,7 +10,6 @@ import typer
 from noisegate_cli.memory import keep_freed_memory
 from noisegate_cli.terminal.console import StandardOutputConflictError, print_data, print_summary
 from noisegate_cli.terminal.display.progress_display import show_recording_progress
-from noisegate_cli.terminal.gate_several import check_several, gate_several, print_cut_sounds
 from noisegate_cli.terminal.interrupts import EXIT_FAILURE
 from noisegate_cli.terminal.options.completion import complete_formats
 from noisegate_cli.terminal.options.gate_settings import (
@@ -20,6 +19,7 @@ from noisegate_cli.terminal.options.gate_settings import (
 )
 from noisegate_cli.terminal.options.groups import OptionGroup, expand_option_groups
 from noisegate_cli.terminal.options.key import KeyOption, parse_key_option
+from noisegate_cli.terminal.options.segments import SegmentGroup
 from noisegate_cli.terminal.options.shared import (
     AgainstOption,
     ForceOption,
@@ -35,7 +35,6 @@ from noisegate_cli.terminal.options.shared import (
     expand_patterns,
     parse_raw_format,
 )
-from noisegate_cli.terminal.options.stretches import StretchGroup
 from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class OutputGroup(OptionGroup):
         typer.Option(
             metavar="EXT",
             help="Output format, such as flac, if -o does not name one.",
-            show_default="as the input",
+            show_default="same as the input",
             rich_help_panel=OUTPUT_PANEL,
             autocompletion=complete_formats,
         ),
@@ -122,7 +121,7 @@ class OutputGroup(OptionGroup):
 def gate(
     *,
     typed: TypedSettings,
-    stretches: StretchGroup,
+    segments: SegmentGroup,
     rate: RateGroup,
     files: Annotated[
         list[str],
@@ -156,7 +155,7 @@ def gate(
     files = expand_patterns(files)
     key_file, settings = parse_key_option(inputs.key, typed.settings)
     output, residue = outputs.output, outputs.residue
-    if json and "-" in (output, residue, *stretches.outputs):
+    if json and "-" in (output, residue, *segments.outputs):
         raise StandardOutputConflictError(
             "--json and -o - both write to standard output: give -o a file name"
         )
@@ -174,11 +173,13 @@ def gate(
         track=inputs.track,
         force=force,
         fsync=outputs.fsync,
-        **stretches.build_arguments(),
+        **segments.build_arguments(),
     )
     fails_on_cutoff = fail_on_cutoff or fail_on_chop
     if len(files) > 1:
-        single = inputs.single_files(key_file) | outputs.single_files | stretches.single_files
+        from noisegate_cli.terminal.gate_several import check_several, gate_several
+
+        single = inputs.single_files(key_file) | outputs.single_files | segments.single_files
         check_several(files, output, single)
         gate_several(
             files, output, options, run, raw, fail_on_cutoff=fails_on_cutoff, quiet=quiet, json=json
@@ -191,8 +192,11 @@ def gate(
         _print_json(result)
     elif not quiet:
         _print_summary(result, typed.preset, outputs.plot)
-    if fails_on_cutoff and print_cut_sounds(result):
-        raise typer.Exit(EXIT_FAILURE)
+    if fails_on_cutoff:
+        from noisegate_cli.terminal.gate_several import print_cut_sounds
+
+        if print_cut_sounds(result):
+            raise typer.Exit(EXIT_FAILURE)
 
 
 def _print_json(result: "GateResult") -> None:
@@ -206,4 +210,4 @@ def _print_summary(result: "GateResult", preset: str, picture: str | None) -> No
 
     print_summary(format_gate_summary(result, preset))
     if picture:
-        print_summary([f"picture    {quote_path(picture)}"])
+        print_summary([f"plot       {quote_path(picture)}"])

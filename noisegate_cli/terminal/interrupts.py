@@ -1,6 +1,6 @@
 """Exit statuses, and the exit on SIGINT, SIGTERM and SIGHUP, which leaves nothing unfinished.
 
-An exception could interrupt any line, also in a clean-up or in a callback of a library that ignores
+An exception could interrupt any line, also in a cleanup or in a callback of a library that ignores
 it. The handler therefore raises none: it removes the unfinished files and ends the process. Only a
 batch, which must record its results and stop its workers, is unwound by a KeyboardInterrupt.
 
@@ -15,7 +15,7 @@ from contextlib import suppress
 from noisegate_cli.files.unfinished import remove_unfinished_files
 
 EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses; after another signal than SIGINT it is 128 + signal, as in a shell."""
+"""Exit statuses; after a signal other than SIGINT it is 128 + signal, as in a shell."""
 
 SIGNALS = [
     getattr(signal, name)
@@ -106,7 +106,7 @@ def _handle(number: int, _frame: object) -> None:
         return
     _State.received = number
     if _State.raises:
-        # Python reports an exception in a destructor or a callback, but can't raise it there.
+        # Python reports an exception in a destructor or a callback, but cannot raise it there.
         sys.unraisablehook = lambda _: None
         raise KeyboardInterrupt
     _exit()

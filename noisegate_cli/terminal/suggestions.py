@@ -1,4 +1,4 @@
-"""Messages for a wrong usage, with the option or command that was probably meant."""
+"""Messages for usage errors, with the option or command that was probably meant."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from noisegate_cli.text import normalize_number, quote_for_shell, suggest_neares
 
 
 def describe_usage_error(error: Exception, message: str) -> str:
-    """Return the message for a usage error of Typer, on one line.
+    """Return the message for a Typer usage error, on one line.
 
     Parameters
     ----------
@@ -80,5 +80,5 @@ def _describe_invalid_value(message: str) -> str:
 
 
 def _suggest(wrong: str, flags: dict[str, str]) -> str:
-    """Return the suggestion of a flag; dashes don't count, or all flags would be similar."""
+    """Return the suggestion of a flag; dashes do not count, or all flags would be similar."""
     return suggest_nearest(wrong, flags).replace("did you mean ", "did you mean --")

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -187,10 +188,10 @@ def test_results_are_equal_if_samples_and_report_are():
     assert "samples.shape=(48000,)" in repr(result)
 
 
-def test_segments_are_those_of_a_gate_with_stretches_to_keep_and_to_cut():
-    stretches = {"keep": [(1.2, 1.5)], "cut": [(0.2, 0.4)]}
-    expected = gate(STEREO, RATE, threshold=0.02, return_result=True, **stretches)
-    found = segments(STEREO, RATE, threshold=0.02, **stretches)
+def test_segments_are_those_of_a_gate_with_segments_to_keep_and_to_cut():
+    forced = {"keep": [(1.2, 1.5)], "cut": [(0.2, 0.4)]}
+    expected = gate(STEREO, RATE, threshold=0.02, return_result=True, **forced)
+    found = segments(STEREO, RATE, threshold=0.02, **forced)
     assert found == expected.segments != segments(STEREO, RATE, threshold=0.02)
 
 
@@ -287,6 +288,33 @@ def test_an_axis_that_is_not_a_number_is_quoted():
         gate(STEREO, RATE, axis="time")
 
 
-def test_a_stretch_as_text_is_quoted_as_given():
-    with pytest.raises(SettingsError, match="keep '0:01-0:02' is not a stretch: give"):
+def test_a_segment_as_text_is_quoted_as_given():
+    with pytest.raises(SettingsError, match="keep '0:01-0:02' is not a time span: give"):
         gate(STEREO, RATE, keep=["0:01-0:02"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"spectral": True},
+        {"spectral": "mask", "y_noise": STEREO[9000:]},
+        {"channels": "separate", "threshold": "-30dB"},
+        {"duck": True},
+        {"ratio": 3, "threshold": "floor+6dB"},
+        {"keep": [(0.1, 0.2)], "cut": [(0.3, 0.4)]},
+    ],
+    ids=str,
+)
+def test_segments_are_those_of_the_gate(changes):
+    for y in (STEREO, as_type(STEREO, "PCM_16")):
+        assert segments(y, RATE, **changes) == gate(y, RATE, return_result=True, **changes).segments
+
+
+def test_segments_need_no_memory_for_samples():
+    y = np.tile(loud_and_quiet().astype(np.float32), 200)
+    tracemalloc.start()
+    segments(y, RATE, threshold="-30dB")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < y.nbytes / 2

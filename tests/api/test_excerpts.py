@@ -70,7 +70,7 @@ def test_an_excerpt_of_a_gate_that_never_moves_is_the_beginning(tmp_path, write)
 
 
 @given(st.lists(st.integers(1, 300), max_size=12), st.integers(1, 400))
-def test_no_other_stretch_has_more_edges(gaps, hops):
+def test_no_other_segment_has_more_edges(gaps, hops):
     timing = GateSettings().timing(16000)
     edges = np.cumsum(gaps[: len(gaps) // 2 * 2])
     frames = int(edges[-1] if len(edges) else 0) + 50
@@ -100,7 +100,7 @@ def test_no_other_stretch_has_more_edges(gaps, hops):
         ({"duration": 0.0}, "duration 0 must be more than 0 s"),
     ],
 )
-def test_excerpts_that_are_none_are_refused(arguments, message):
+def test_invalid_excerpts_are_refused(arguments, message):
     with pytest.raises(SettingsError, match=message):
         Excerpt(**arguments)
 

@@ -344,7 +344,12 @@ def test_samples_whose_power_overflows_are_unchanged(scale, tmp_path):
     for rate in (16000, 44100):
         y = (scale * (loud_and_quiet(rate) + tone(3, 1e-3, rate, 60))).astype(np.float32)
         sf.write(tmp_path / "loud.wav", y, rate, subtype="FLOAT")
-        gate_file(tmp_path / "loud.wav", tmp_path / "out.wav", force=True)
+        gate_file(
+            tmp_path / "loud.wav",
+            tmp_path / "out.wav",
+            GateSettings(key_hz=(100, 2000)),
+            force=True,
+        )
         assert np.array_equal(sf.read(tmp_path / "out.wav", dtype="float32")[0], y)
 
 

@@ -54,24 +54,24 @@ def test_stream_output_equals_the_output_of_one_call(
         stream.reset()
 
 
-@pytest.mark.parametrize("stretches", [{"keep": [(1.2, 1.5)]}, {"cut": [(0.2, 0.4), (2.5, 3)]}])
-def test_a_stream_keeps_and_cuts_the_stretches_of_one_call(stretches):
+@pytest.mark.parametrize("forced", [{"keep": [(1.2, 1.5)]}, {"cut": [(0.2, 0.4), (2.5, 3)]}])
+def test_a_stream_keeps_and_cuts_the_segments_of_one_call(forced):
     settings = GateSettings(threshold=0.05)
-    stream = GateStream(settings, RATE, **stretches)
-    expected = gate(RECORDING, RATE, settings=settings, **stretches)
+    stream = GateStream(settings, RATE, **forced)
+    expected = gate(RECORDING, RATE, settings=settings, **forced)
     assert not np.array_equal(expected, gate(RECORDING, RATE, settings=settings))
     for _ in range(2):
         assert np.array_equal(feed(stream, RECORDING, [700, 3000]), expected)
         stream.reset()
 
 
-def test_a_stream_that_ends_before_a_stretch_to_keep_is_an_error():
+def test_a_stream_that_ends_before_a_segment_to_keep_is_an_error():
     stream = GateStream(GateSettings(threshold=0.05), RATE, keep=[(4, 5)])
-    with pytest.raises(AudioError, match=r"ends at .* before the stretch to keep"):
+    with pytest.raises(AudioError, match=r"ends at .* before the time span to keep"):
         stream.process(RECORDING, last=True)
 
 
-def test_a_stream_refuses_stretches_that_are_not_pairs_of_times():
+def test_a_stream_refuses_segments_that_are_not_pairs_of_times():
     with pytest.raises(SettingsError, match="cut"):
         GateStream(GateSettings(threshold=0.05), RATE, cut=[(2, 1)])
 

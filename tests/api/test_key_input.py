@@ -119,7 +119,7 @@ def test_a_band_of_the_key_opens_the_gate(files):
     assert result.segments.seconds == pytest.approx(np.array(BURSTS_S), abs=0.12)
 
 
-def test_the_automatic_detector_listens_to_the_key(files):
+def test_the_automatic_detector_is_applied_to_the_key(files):
     y, rate = sf.read(SPEECH)
     sf.write("music.wav", make_music(len(y) / rate, rate), rate)
     result = gate_file("music.wav", "out.wav", key=SPEECH)
@@ -128,14 +128,14 @@ def test_the_automatic_detector_listens_to_the_key(files):
     assert np.array_equal(result.segments.seconds, plain.segments.seconds)
 
 
-def test_the_picture_of_a_result_shows_the_key_at_work(files):
+def test_the_plot_of_a_result_shows_the_effect_of_the_key(files):
     result = gate_file("music.wav", "out.wav", key="voice.wav", **GATE)
     overview = result._record()
     assert np.array_equal(overview.segments.seconds, result.segments.seconds)
 
 
 @pytest.mark.parametrize("changes", [GATE, GATE | {"ratio": 3.0}, {"threshold": "auto"}])
-def test_a_picture_is_drawn_where_the_key_is_shorter(files, changes):
+def test_a_plot_is_drawn_where_the_key_is_shorter(files, changes):
     sf.write("key.wav", make_bursts()[: 4 * RATE], RATE)
     result = gate_file("music.wav", "out.wav", key="key.wav", plot="out.png", **changes)
     assert (files / "out.png").stat().st_size > 1000

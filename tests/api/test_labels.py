@@ -111,7 +111,7 @@ def test_the_analysis_writes_the_labels_of_the_gate(tmp_path):
 
 @pytest.mark.parametrize("extension", ["mkv", "mp4"])
 def test_times_of_a_video_count_from_its_start(tmp_path, capsys, extension):
-    """The audio starts half a second after the picture, which a player shows at 0:00."""
+    """The audio starts half a second after the video, which a player shows at 0:00."""
     codec = {"mkv": "flac", "mp4": "aac"}[extension]
     film = write_film(tmp_path / f"film.{extension}", codec, start=0.5, seconds=3.0)
     outputs = [tmp_path / f"{name}.{extension}" for name in "abc"]
@@ -122,7 +122,7 @@ def test_times_of_a_video_count_from_its_start(tmp_path, capsys, extension):
     # An MP4 file begins with the silence that the AAC encoder needs.
     offset = result.offset_s
     assert offset == pytest.approx(0.5, abs={"mkv": 1e-3, "mp4": 0.023}[extension])
-    written = np.array([stretch[:2] for stretch in read_label_file(labels)])
+    written = np.array([segment[:2] for segment in read_label_file(labels)])
     np.testing.assert_allclose(written, result.segments.seconds + offset, atol=1e-8)
     np.testing.assert_allclose(result.forced.keep, [(1 - offset, 1.25 - offset)])
     np.testing.assert_allclose(result.forced.cut, [(0, 0.6 - offset)])
@@ -138,7 +138,7 @@ def test_times_of_a_video_count_from_its_start(tmp_path, capsys, extension):
     np.testing.assert_allclose(data["forced"]["keep"], keep, atol=1e-3)
 
 
-def test_excerpts_noise_and_pictures_of_a_video_count_from_its_start(tmp_path, capsys):
+def test_excerpts_noise_and_plots_of_a_video_count_from_its_start(tmp_path, capsys):
     film = write_film(tmp_path / "film.mkv", start=0.5, seconds=3.0)
     whole = gate_file(film, tmp_path / "whole.wav", threshold=0.03)
     offset = round(whole.offset_s * 48000)
@@ -165,7 +165,7 @@ def test_labels_of_an_excerpt_count_from_its_start(tmp_path):
     film = write_film(tmp_path / "film.mkv", start=0.5, seconds=3.0)
     options = {"threshold": 0.03, "labels": tmp_path / "labels.txt", "force": True}
     result = gate_file(film, tmp_path / "a.wav", excerpt=Excerpt(start=0, duration=1), **options)
-    written = np.array([stretch[:2] for stretch in read_label_file(tmp_path / "labels.txt")])
+    written = np.array([segment[:2] for segment in read_label_file(tmp_path / "labels.txt")])
     np.testing.assert_allclose(written, result.segments.seconds)
 
 
@@ -204,7 +204,7 @@ def test_nothing_is_left_if_the_labels_cannot_be_written(tmp_path, write, monkey
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_labels_beside_the_output_have_its_name_and_the_usual_extension(tmp_path, write):
+def test_labels_next_to_the_output_have_its_name_and_the_usual_extension(tmp_path, write):
     source = write(loud_and_quiet())
     result = gate_file(source, tmp_path / "out.flac", options=OutputOptions(labels=".textgrid"))
     assert result.labels == tmp_path / "out.TextGrid"
@@ -212,7 +212,7 @@ def test_labels_beside_the_output_have_its_name_and_the_usual_extension(tmp_path
 
 
 @pytest.mark.parametrize("target", ["labels.srt", "-"])
-def test_a_live_stream_writes_labels_and_keeps_stretches(tmp_path, write, target):
+def test_a_live_stream_writes_labels_and_keeps_segments(tmp_path, write, target):
     source = write(loud_and_quiet())
     labels = tmp_path / "labels.srt"
     output = "-" if target == "labels.srt" else tmp_path / "out.wav"

@@ -24,7 +24,7 @@ def players(html):
     return [sf.read(io.BytesIO(base64.b64decode(url)), always_2d=True) for url in urls]
 
 
-def test_a_result_shows_a_picture_and_plays_the_same_stretch_before_after_and_removed():
+def test_a_result_shows_a_plot_and_plays_the_same_segment_before_after_and_removed():
     result = gate(LONG, RATE, threshold="-30dB", return_result=True)
     html = result._repr_html_()
     (before, rate), (after, _), (removed, _) = players(html)
@@ -58,7 +58,7 @@ def test_a_recording_that_is_always_open_or_closed_has_an_excerpt(seconds, rms):
     assert end - start == min(len(y), EXCERPT_S * RATE)
 
 
-def test_all_results_show_themselves_and_the_size_is_bounded(write, tmp_path):
+def test_all_results_are_displayed_and_the_size_is_bounded(write, tmp_path):
     path = write(np.tile(loud_and_quiet(), 8))
     for result in (
         analyze_file(path, threshold="-30dB"),
@@ -70,7 +70,7 @@ def test_all_results_show_themselves_and_the_size_is_bounded(write, tmp_path):
         assert len(html) < 3_000_000
 
 
-def test_a_result_whose_recording_is_gone_shows_itself_as_text(write, tmp_path):
+def test_a_result_whose_recording_is_gone_is_shown_as_text(write, tmp_path):
     path = write(loud_and_quiet())
     result = gate_file(path, tmp_path / "out.wav", threshold="-30dB")
     path.unlink()

@@ -120,7 +120,7 @@ def test_a_report_never_has_the_path_of_a_future_output(tree, tmp_path):
         run(tree, tmp_path / "out", csv_path=tmp_path / "out" / "a.wav")
 
 
-def test_a_report_replaces_no_file_but_an_earlier_report(tree, tmp_path):
+def test_a_report_replaces_only_an_earlier_report(tree, tmp_path):
     (tmp_path / "notes.csv").write_text("one,two")
     with pytest.raises(OutputError, match="is not the report of a batch"):
         run(tree, tmp_path / "out", csv_path=tmp_path / "notes.csv", force=True)

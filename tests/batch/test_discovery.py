@@ -179,7 +179,7 @@ def test_outputs_of_ngate_in_the_input_tree_are_skipped_and_counted(tree):
     assert (skipped.output_files, skipped.output_folders) == (2, [str(tree / "earlier")])
 
 
-def test_skipped_outputs_are_told(tmp_path, write, capsys, monkeypatch):
+def test_skipped_outputs_are_reported(tmp_path, write, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(loud_and_quiet(), "in/a.wav")
     write(loud_and_quiet(), "in/a_gated.wav")
@@ -210,7 +210,7 @@ def test_a_selection_without_recordings_is_an_error(
     assert capsys.readouterr().err == f"ngate: {message}\n"
 
 
-def test_a_verbose_batch_tells_what_it_does_with_each_recording_and_why(
+def test_a_verbose_batch_reports_what_it_does_with_each_recording_and_why(
     tmp_path, write, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)

@@ -57,7 +57,7 @@ def test_one_file_is_the_key_of_all_recordings(root):
         assert not open_at(root, name, 2.5)
 
 
-def test_a_folder_has_the_key_of_each_recording_of_any_ending(root):
+def test_a_folder_has_the_key_of_each_recording_with_any_extension(root):
     assert run(root, root.with_name("keys")).done == 2
     assert open_at(root, "a.wav", 1.0)
     assert not open_at(root, "day/b.wav", 1.0)

@@ -1,4 +1,4 @@
-"""Batches in which the recordings of a folder are the tracks of one session."""
+"""Batches in which the recordings in a folder are the tracks of one session."""
 
 import os
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_a_track_is_gated_again_only_if_its_session_has_changed(root):
     assert (changed.done, changed.skipped) == (2, 2)
 
 
-def test_the_manifest_and_the_report_tell_the_bleed(root, tmp_path):
+def test_the_manifest_and_the_report_contain_the_bleed(root, tmp_path):
     run(root, csv_path=tmp_path / "report.csv")
     results = {result.output: result for result in read_results(root.with_name("out")) if result}
     host = results[str(Path("a", "host.wav"))].result

@@ -262,7 +262,7 @@ def memory(bench: Bench) -> None:
             peaks.setdefault(name, []).append(int(bench.run(argv, subprocess.PIPE)) / 1e6)
     bench.results["memory"] = peaks
     print("### Peak memory of the largest process: WAV, mono, 16 bits, 44.1 kHz\n")
-    rows = [[n, f"{a:.1f} MB", f"{b:.1f} MB", f"{b / a:.2f} ×"] for n, (a, b) in peaks.items()]
+    rows = [[n, f"{a:.1f} MB", f"{b:.1f} MB", f"{b / a:.2f}×"] for n, (a, b) in peaks.items()]
     print_table(["", *(format_length(seconds * bench.scale) for seconds in lengths), "Ratio"], rows)
 
 
@@ -359,7 +359,7 @@ def resume(bench: Bench) -> None:
     bench.results["parent"] = {str(n): [p] for n, p in zip(numbers, peaks, strict=True)}
     print("### Batch: peak memory of the parent in the first run\n")
     header = ["", *(f"{n or 1} files" for n in numbers), "Last ÷ second"]
-    print_table(header, [["MB", *(f"{p:.1f}" for p in peaks), f"{peaks[2] / peaks[1]:.2f} ×"]])
+    print_table(header, [["MB", *(f"{p:.1f}" for p in peaks), f"{peaks[2] / peaks[1]:.2f}×"]])
 
 
 SECTIONS = {
@@ -389,7 +389,7 @@ def print_times(times: Times, bases: list[str], work: str = "", amount: float = 
         median = statistics.median(values)
         row = [name, *(f"{s:.3f} s" for s in (median, min(values), max(values)))]
         row += [f"{amount / median:.{int(amount / median < 100)}f}"] * bool(work)
-        rows.append(row + [f"{median / statistics.median(times[base]):.2f} ×" for base in bases])
+        rows.append(row + [f"{median / statistics.median(times[base]):.2f}×" for base in bases])
     print_table(
         ["", "Median", "Least", "Most"] + [work] * bool(work) + [f"÷ {b}" for b in bases], rows
     )
@@ -438,7 +438,7 @@ def main() -> None:
     if unknown := set(sections) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}")
     if not NGATE:
-        sys.exit("ngate is not installed beside this Python: run make bench")
+        sys.exit("ngate is not installed for this Python: run make bench")
     rounds = max(1, options.rounds or (1 if options.quick else 5))
     command = parser.prog + " --quick" * options.quick + " --full" * options.full
     command += f" --only {options.only}" * bool(options.only)

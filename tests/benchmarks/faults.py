@@ -107,7 +107,7 @@ def wait_for_handlers(process: "subprocess.Popen[bytes]") -> None:
 
 
 def measure(fixture: Fixture, target: str) -> float:
-    """Return the seconds that the undisturbed command takes, without the start of Python."""
+    """Return the seconds that the undisturbed command takes, without the start-up of Python."""
     if target not in fixture.durations_s:
         process = start(fixture, target)
         wait_for_handlers(process)

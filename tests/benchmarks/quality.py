@@ -143,10 +143,10 @@ def frame_levels(samples: Samples, rate: int) -> NDArray[np.float64]:
     return np.asarray(np.sqrt((sums[end] - sums[start]) / np.maximum(end - start, 1) + 1e-20))
 
 
-def frame_mask(stretches: list[list[float]], frames: int) -> NDArray[np.bool_]:
-    """Return the mask of the frames within any of the stretches, which are in seconds."""
+def frame_mask(segments: list[list[float]], frames: int) -> NDArray[np.bool_]:
+    """Return the mask of the frames within any of the segments, which are in seconds."""
     mask = np.zeros(frames, np.bool_)
-    for start, end in stretches:
+    for start, end in segments:
         mask[round(start / HOP_S) : round(end / HOP_S) + 1] = True
     return mask
 

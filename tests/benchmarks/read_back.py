@@ -3,7 +3,7 @@
     python -m tests.benchmarks.read_back [--containers WAV,FLAC]
 
 For each output format and sample type: 1 to 16 channels, several sample rates, and lengths around
-the frame length of the encoder. FFmpeg decodes the output, SoX if FFmpeg can't, or PyAV where
+the frame length of the encoder. FFmpeg decodes the output, SoX if FFmpeg cannot, or PyAV where
 neither is installed. Lossless outputs must have the same samples; lossy ones the same length. An
 output may also be refused, in one line.
 """

@@ -304,16 +304,17 @@ def _share(flags: NDArray[np.bool_], selected: NDArray[np.bool_]) -> float:
 
 
 def _run_alignment(recording: Recording) -> tuple[list[float], bytes]:
-    module = importlib.import_module("noisegate_cli.gating.alignment")
+    probes = importlib.import_module("noisegate_cli.gating.alignment_probe")
+    alignment = importlib.import_module("noisegate_cli.gating.alignment")
     (tracks, rate), own = recording.read, recording.own
     assert own is not None
 
     def align(y: NDArray[Any], other: NDArray[Any]) -> Any:
-        probe = module.AlignmentProbe(rate)
-        other_probe = module.AlignmentProbe(rate, module.MARGIN_WINDOWS)
+        probe = probes.AlignmentProbe(rate)
+        other_probe = probes.AlignmentProbe(rate, probes.MARGIN_WINDOWS)
         probe.process(y[:, None], last=True)
         other_probe.process(other[:, None], last=True)
-        return module.find_alignment(probe, other_probe)
+        return alignment.find_alignment(probe, other_probe)
 
     y, other = tracks[:, 0], tracks[:, 1]
     half, eighth = len(y) // 2, len(y) // 8

@@ -66,7 +66,7 @@ def test_files_of_many_channels_are_decoded(tmp_path, name):
             assert abs(found - wanted) <= 1 or is_low_frequency, (channels, peaks)
 
 
-def test_a_mov_file_with_an_order_of_its_own_is_read_in_the_usual_order(tmp_path):
+def test_a_mov_file_with_its_own_channel_order_is_read_in_the_usual_order(tmp_path):
     rate, path = 48000, tmp_path / "in.mov"
     t = np.arange(rate) / rate
     y = 0.1 * np.sin(2 * np.pi * (300 + 60 * np.arange(7)) * t[:, None])

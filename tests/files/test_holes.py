@@ -1,4 +1,4 @@
-"""Damaged parts become silence, so that all after them stays in step."""
+"""Damaged parts become silence, so that everything after them stays in sync."""
 
 import re
 
@@ -75,7 +75,7 @@ def find_lag(a, b):
     "16k.aac".split(),
 )
 @pytest.mark.parametrize("share", [0.4, 0.6])
-def test_all_after_a_damaged_part_stays_in_step(tmp_path, kind, share):
+def test_everything_after_a_damaged_part_stays_in_sync(tmp_path, kind, share):
     source = write_source(tmp_path / f"in.{kind}")
     expected, warnings = read_whole(source)
     assert warnings == []
@@ -93,12 +93,12 @@ def test_all_after_a_damaged_part_stays_in_step(tmp_path, kind, share):
         words = r"it is damaged: \d\.\d\d s at (\d\.\d\d) s are replaced with silence"
         place = re.fullmatch(words, warning)
         assert float(place[1]) == pytest.approx(6 * share, abs=1.2)
-    # A decoder can't detect every damage of these.
+    # A decoder cannot detect every damage of these.
     assert warnings or kind in ("mp3", "ac3", "16k.aac")
 
 
 @pytest.mark.parametrize("kind", ["ogg", "opus", "oga"])
-def test_a_damaged_beginning_becomes_silence_and_all_after_it_stays_in_step(tmp_path, kind):
+def test_a_damaged_beginning_becomes_silence_and_all_after_it_stays_in_sync(tmp_path, kind):
     source = write_source(tmp_path / f"in.{kind}")
     expected, _ = read_whole(source)
     content = bytearray(source.read_bytes())
@@ -182,7 +182,7 @@ def test_id3_tags_between_the_packets_of_bare_aac_are_not_holes(tmp_path):
     assert (warnings, np.array_equal(samples, expected)) == ([], True)
 
 
-def test_time_stamps_far_ahead_are_not_believed():
+def test_timestamps_far_ahead_are_ignored():
     finder = HoleFinder(0.5, 1000)
     assert [finder.find(time, 100) for time in (0, 10**15, 10**15 + 100, 10**15 + 500)] == [
         *(0, 0, 0, 300)
@@ -191,7 +191,7 @@ def test_time_stamps_far_ahead_are_not_believed():
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 3)), min_size=2))
-def test_the_rounding_of_time_stamps_is_not_a_hole(frames):
+def test_the_rounding_of_timestamps_is_not_a_hole(frames):
     rate, length, ticks_per_second = 44100, 1024, 1000
     finder = HoleFinder(2 * rate / ticks_per_second, 10**9)
     time, position, is_first = 0, 0, True

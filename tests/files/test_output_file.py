@@ -1,4 +1,4 @@
-"""A file that can't be written to its end is reported, whatever the encoder makes of the error."""
+"""A file that cannot be written to its end is reported, whatever the encoder makes of the error."""
 
 import os
 from collections.abc import Iterator

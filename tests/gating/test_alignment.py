@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 
 from noisegate_cli.errors import SignalError
-from noisegate_cli.gating.alignment import (
-    MARGIN_WINDOWS,
-    Alignment,
-    AlignmentProbe,
-    find_alignment,
-)
+from noisegate_cli.gating.alignment import Alignment, find_alignment
+from noisegate_cli.gating.alignment_probe import MARGIN_WINDOWS, AlignmentProbe
 from tests.sessions import RATE, make_session
 
 TRACKS, _ = make_session(-12)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import noisegate_cli.gating
 import noisegate_cli.plots
 from noisegate_cli import GateSettings
-from noisegate_cli.gating.alignment import Alignment, AlignmentProbe
+from noisegate_cli.gating.alignment import Alignment
+from noisegate_cli.gating.alignment_probe import AlignmentProbe
 from noisegate_cli.gating.analysis import Analyzer
 from noisegate_cli.gating.bleed.exclusion import BleedExclusion, BleedScorer, OtherChannels
 from noisegate_cli.gating.bleed.filter import BleedFilter
@@ -48,6 +49,7 @@ from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.levels import FrameRmsMeter
 from noisegate_cli.gating.frames.peaks import PeakMeter
 from noisegate_cli.gating.frames.running_mean import RunningMean
+from noisegate_cli.gating.frames.sample_meter import SampleMeter
 from noisegate_cli.gating.frames.spectrogram import SpectrogramMeter
 from noisegate_cli.gating.frames.stft import InverseStft, Stft
 from noisegate_cli.gating.gain.envelope import Envelope
@@ -299,6 +301,9 @@ CASES = {
         [RNG.exponential(1e-6, (200, EXTRACTOR.bands)).astype(np.float32)],
     ),
     DensityBatches: Case(lambda: DensityBatches(EXTRACTOR), [PCM]),
+    SampleMeter: Case(
+        lambda: SampleMeter(2), [PCM], lambda meter: [meter.peak_db, meter.dc_offset_db]
+    ),
     AlignmentProbe: Case(
         lambda: AlignmentProbe(RATE, margin_windows=1),
         [np.tile(PCM, (12, 1))],

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisegate_cli import GateSettings
-from noisegate_cli.gating.cutoffs import (
+from noisegate_cli.gating.cutoff_report import (
     MAX_LISTED_CUTOFFS,
     MAX_MARKED_CUTOFFS,
     Cutoff,
-    CutoffAudit,
     CutoffReport,
 )
+from noisegate_cli.gating.cutoffs import CutoffAudit
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.samples import from_db

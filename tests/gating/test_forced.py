@@ -1,4 +1,4 @@
-"""Forced stretches open and close the gate exactly where they say."""
+"""Forced segments open and close the gate exactly where they say."""
 
 import numpy as np
 import pytest
@@ -16,14 +16,14 @@ PRESETS = st.sampled_from(["voice", "music", "field", "hard"])
 
 
 def force_mask(forced, timing, rate, length, gates=1):
-    """Return the mask of a gate with given stretches, in one block."""
+    """Return the mask of a gate with given segments, in one block."""
     frames = 1 + length // timing.hop_length
     processor = ForcedMask(forced, timing, rate, gates)
     return processor.process(np.zeros((frames, gates), bool), np.zeros((length, 1)), last=True)[1]
 
 
 def sample_range(start, end, length):
-    """Return the samples of a stretch in seconds, without those that only rounding adds."""
+    """Return the samples of a segment in seconds, without those that only rounding adds."""
     return int(start * RATE + 1e-6), min(length, int(np.ceil(end * RATE - 1e-6)))
 
 
@@ -66,7 +66,7 @@ def test_the_edges_of_segments_restore_every_mask(case):
     duration=st.floats(0.001, 1),
     range_db=st.sampled_from([None, -12.0]),
 )
-def test_every_sample_of_a_kept_stretch_is_unchanged(preset, start, duration, range_db):
+def test_every_sample_of_a_kept_segment_is_unchanged(preset, start, duration, range_db):
     y = 0.1 * loud_and_quiet()
     keep = (start, start + duration)
     out = gate(y, RATE, preset=preset, threshold=0.5, range_db=range_db, keep=[keep])
@@ -84,7 +84,7 @@ def test_every_sample_of_a_kept_stretch_is_unchanged(preset, start, duration, ra
     duration=st.floats(0.001, 1),
     range_db=st.sampled_from([-np.inf, -12.0]),
 )
-def test_every_sample_of_a_cut_stretch_has_the_gain_of_the_closed_gate(
+def test_every_sample_of_a_cut_segment_has_the_gain_of_the_closed_gate(
     preset, start, duration, range_db
 ):
     y = tone(3, 0.2)
@@ -144,7 +144,7 @@ def test_given_segments_need_no_first_pass_and_no_minimum_duration():
     assert result.segments.seconds.tolist() == [[0.504, 0.512]]
 
 
-def test_a_stretch_to_the_end_of_the_recording_opens_its_last_frame():
+def test_a_segment_to_the_end_of_the_recording_opens_its_last_frame():
     y = tone(1, 0.2)
     for end in (1.0, 2.0):
         out = gate(y, RATE, preset="hard", segments=[(0.5, end)])
@@ -157,7 +157,7 @@ def test_no_segments_close_the_whole_recording():
     assert not gate(tone(1, 0.2), RATE, segments=np.zeros((0, 2))).any()
 
 
-def test_a_wanted_cut_is_not_reported_as_a_fault_of_the_gate():
+def test_a_requested_cut_is_not_reported_as_a_fault_of_the_gate():
     y = loud_and_quiet()
     result = gate(y, RATE, threshold=0.0001, cut=[(0.8, 2.2)], return_result=True)
     assert result.cutoffs.count == 0
@@ -170,28 +170,28 @@ def test_a_wanted_cut_is_not_reported_as_a_fault_of_the_gate():
     [
         (
             {"keep": [(2, 1)]},
-            r"keep \(2, 1\) is not a stretch: give two times in seconds, 0 or more",
+            r"keep \(2, 1\) is not a time span: give two times in seconds, 0 or more",
         ),
-        ({"cut": [(-1, 1)]}, r"cut \(-1, 1\) is not a stretch"),
-        ({"keep": "0:01-0:02"}, "keep '0:01-0:02' is not a list of stretches"),
-        ({"keep": [1, 2]}, r"keep \[1, 2\] is not a list of stretches"),
-        ({"cut": ["ab"]}, r"cut 'ab' is not a stretch: give \(from, to\) in seconds"),
-        ({"segments": [1.0, 2.0, 3.0]}, r"segments shaped \(3,\) are not stretches"),
-        ({"segments": [(0, np.nan)]}, r"segments \(0, nan\) is not a stretch"),
+        ({"cut": [(-1, 1)]}, r"cut \(-1, 1\) is not a time span"),
+        ({"keep": "0:01-0:02"}, "keep '0:01-0:02' is not a list of time spans"),
+        ({"keep": [1, 2]}, r"keep \[1, 2\] is not a list of time spans"),
+        ({"cut": ["ab"]}, r"cut 'ab' is not a time span: give \(from, to\) in seconds"),
+        ({"segments": [1.0, 2.0, 3.0]}, r"segments shaped \(3,\) are not time spans"),
+        ({"segments": [(0, np.nan)]}, r"segments \(0, nan\) is not a time span"),
     ],
 )
-def test_stretches_that_are_none_are_refused(arguments, message):
+def test_wrong_time_spans_are_refused(arguments, message):
     with pytest.raises(SettingsError, match=message):
         gate(tone(1, 0.2), RATE, **arguments)
 
 
 @pytest.mark.parametrize("name", ["keep", "cut"])
-def test_a_stretch_after_the_end_is_refused(name):
-    with pytest.raises(SignalError, match=r"it ends at 0:01.00, before the stretch .* 0:08.00"):
+def test_a_segment_after_the_end_is_refused(name):
+    with pytest.raises(SignalError, match=r"it ends at 0:01.00, before the time span .* 0:08.00"):
         gate(tone(1, 0.2), RATE, threshold=0.1, **{name: [(8, 9)]})
 
 
-def test_stretches_of_channels_match_separate_gates():
+def test_segments_of_channels_match_separate_gates():
     left, right = ((0.0, 1.0),), ((2.0, 3.0),)
     assert match_gates((left,), 3) == (left, left, left)
     assert match_gates((left, right), 3) == (left, right, ())

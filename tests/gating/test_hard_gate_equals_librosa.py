@@ -1,4 +1,4 @@
-"""The preset `hard` equals the masked STFT of librosa, computed without transforms."""
+"""The preset `hard` equals librosa's masked STFT, computed without transforms."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""Bands, windows and open stretches are defined as in librosa."""
+"""Bands, windows and open segments are defined as in librosa."""
 
 import librosa
 import numpy as np
@@ -30,7 +30,7 @@ def test_the_window_equals_librosas_hann_window(length):
 
 @pytest.mark.parametrize("threshold", [0.003, 0.02, 0.1])
 @pytest.mark.parametrize("path", [SPEECH, GUITAR], ids=["speech", "guitar"])
-def test_open_stretches_of_the_hard_gate_equal_librosa_effects_split(path, threshold):
+def test_open_segments_of_the_hard_gate_equal_librosa_effects_split(path, threshold):
     y, rate = sf.read(path, always_2d=True, frames=200000)
     y = y[:, :1]
     settings = GateSettings.preset("hard", threshold=threshold)
@@ -39,7 +39,7 @@ def test_open_stretches_of_the_hard_gate_equal_librosa_effects_split(path, thres
     values, _ = detector.process(y, last=True)
     mask = GateMask(detector.open_above, detector.close_below, timing).process(values, last=True)
     edges = np.flatnonzero(np.diff(mask[:, 0].astype(int), prepend=0, append=0))
-    stretches = np.minimum(edges * timing.hop_length, len(y)).reshape(-1, 2)
+    segments = np.minimum(edges * timing.hop_length, len(y)).reshape(-1, 2)
     expected = librosa.effects.split(
         y[:, 0],
         top_db=-float(to_db(threshold)),
@@ -47,5 +47,5 @@ def test_open_stretches_of_the_hard_gate_equal_librosa_effects_split(path, thres
         frame_length=timing.frame_length,
         hop_length=timing.hop_length,
     )
-    assert len(stretches) > 0
-    np.testing.assert_array_equal(stretches, expected)
+    assert len(segments) > 0
+    np.testing.assert_array_equal(segments, expected)

@@ -100,7 +100,7 @@ def test_segments_compare_by_value_and_have_a_short_repr():
     assert first == second == pickle.loads(pickle.dumps(first))
     assert hash(first) == hash(second)
     assert first != segments(loud_and_quiet(), RATE, threshold=0.1, preset="hard")
-    assert repr(first) == "<Segments: 2 open stretches, 2.06 s of 3.00 s>"
+    assert repr(first) == "<Segments: 2 open segments, 2.06 s of 3.00 s>"
 
 
 @given(mask=masks(1), max_gap=st.integers(0, 5))
@@ -148,3 +148,16 @@ def test_statistics_count_frames_and_openings():
     collector.process(np.array([[True], [False], [True], [False], [False]]))
     assert collector.statistics == GateStatistics(frames=5, closed=3, openings=2)
     assert collector.statistics.closed_share == 0.6
+
+
+def test_segments_are_a_sequence_of_pairs_and_an_array():
+    found = segments(loud_and_quiet(), RATE, threshold=0.01)
+    pairs = [tuple(pair) for pair in found.seconds.tolist()]
+    assert [found[index] for index in range(len(found))] == pairs == list(found)
+    assert (found[-1], found[:1]) == (pairs[-1], pairs[:1])
+    assert np.array_equal(np.asarray(found), found.seconds)
+    assert np.asarray(found, np.float32).dtype == np.float32
+
+
+def test_no_segments_are_an_array_of_no_pairs():
+    assert np.asarray(segments(np.zeros(RATE), RATE)).shape == (0, 2)

@@ -4,7 +4,7 @@ import re
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ from noisegate_cli.gating.parsing import (
     parse_threshold,
     parse_time,
 )
-from noisegate_cli.gating.setting_values import SettingsChanges
+from noisegate_cli.gating.setting_values import PathLike, SettingsChanges
 from noisegate_cli.gating.settings import PRESETS, build_settings
 from noisegate_cli.gating.text_settings import PARSERS, parse_text
 from noisegate_cli.gating.timing import default_frame_length, default_hop_length
@@ -147,7 +147,7 @@ def test_thresholds_are_linear_or_in_db(text, level):
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("4", "for 4 % give 0.04, for a level in dBFS give -4dB"),
+        ("4", "for 4% give 0.04, for a level in dBFS give -4dB"),
         ("-0.5", "for a level in dBFS give -0.5dB"),
         ("3dB", "give -3dB"),
         ("abc", "'abc' is not a level"),
@@ -352,6 +352,7 @@ def test_the_typed_keyword_arguments_are_the_fields():
     types = get_type_hints(GateSettings)
     keywords = get_type_hints(SettingsChanges)
     assert keywords.pop("spectral") == types.pop("spectral") | bool
+    assert set(get_args(keywords.pop("noise"))) == {*get_args(types.pop("noise")), PathLike}
     for name in ("range_db", "reduction_db"):
         assert keywords.pop(name) == types.pop(name) | str
     assert keywords == types

@@ -29,7 +29,7 @@ from noisegate_cli.page.codes import (
     encode_levels,
     encode_scores,
 )
-from noisegate_cli.page.sound import encode_stretches
+from noisegate_cli.page.sound import encode_segments
 from noisegate_cli.page.unsure_moments import DetectorTrack, find_unsure_moments
 from noisegate_cli.samples import from_db, iterate_slices
 from noisegate_cli.terminal.cli import run
@@ -89,7 +89,7 @@ def test_the_page_allows_only_its_own_script_and_style(write_page, write):
     assert "://" not in text.replace("http://www.w3.org", "")
 
 
-def test_a_page_is_only_overwritten_by_force(tmp_path, write, capsys):
+def test_a_page_is_only_overwritten_with_force(tmp_path, write, capsys):
     source, page = write(loud_and_quiet()), tmp_path / "page.html"
     page.write_text("mine")
     status, error = refusal(capsys, "analyze", source, "--page", page, "-q")
@@ -100,7 +100,7 @@ def test_a_page_is_only_overwritten_by_force(tmp_path, write, capsys):
     assert page.stat().st_size > 10_000
 
 
-def test_the_unsure_moments_are_the_same_for_any_length_of_chunk(monkeypatch):
+def test_the_uncertain_moments_are_the_same_for_any_length_of_chunk(monkeypatch):
     rng = np.random.default_rng(0)
     values = np.convolve(rng.standard_normal(5000), np.ones(20) / 4, "same")
     mask = np.repeat(values.reshape(-1, 50).mean(axis=1) > 0, 50)
@@ -150,16 +150,16 @@ def test_a_recording_that_is_too_long_for_a_page_is_refused(write, tmp_path, cap
     assert not page.parent.exists()
 
 
-def test_a_long_recording_has_finer_spectrograms_of_its_stretches(write_page, write, monkeypatch):
+def test_a_long_recording_has_finer_spectrograms_of_its_segments(write_page, write, monkeypatch):
     monkeypatch.setattr(survey, "MAX_COLUMNS", 10)
     monkeypatch.setattr(sound, "MAX_WHOLE_S", 1.0)
-    monkeypatch.setattr(moments, "STRETCH_S", 1.0)
+    monkeypatch.setattr(moments, "SEGMENT_S", 1.0)
     data = json.loads(read_page(write_page(write(np.tile(loud_and_quiet(), 3)))).data)
     assert len(data["details"]) == len(data["sounds"]) > 0
-    for packed, stretch in zip(data["details"], data["sounds"], strict=True):
+    for packed, segment in zip(data["details"], data["sounds"], strict=True):
         columns = len(zlib.decompress(base64.b64decode(packed))) / data["spectrogram_bands"]
         seconds = columns * data["detail_column"] / data["sample_rate"]
-        assert seconds == pytest.approx(stretch["end_s"] - stretch["start_s"], abs=0.05)
+        assert seconds == pytest.approx(segment["end_s"] - segment["start_s"], abs=0.05)
 
 
 def test_an_unfinished_page_is_removed(write, tmp_path, monkeypatch):
@@ -186,6 +186,12 @@ def test_a_short_or_silent_recording_has_a_page(write_page, write, samples):
     data = json.loads(read_page(write_page(write(np.zeros(samples)))).data)
     assert data["samples"] == samples
     assert len(data["sounds"]) == (samples > 0)
+
+
+def test_the_spectrogram_of_silence_has_the_shade_of_silence(write_page, write):
+    data = json.loads(read_page(write_page(write(np.zeros(16000)))).data)
+    for packed in (data["spectrogram"], *data["details"]):
+        assert set(zlib.decompress(base64.b64decode(packed))) <= {0}
 
 
 def test_the_command_of_the_page_keeps_the_other_options(write_page, write):
@@ -287,7 +293,7 @@ def open_gate(values):
     return GateMask(0.2, 0.1, TIMING).process(values[:, None], last=True)[:, 0]
 
 
-def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
+def test_uncertain_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
     """A quiet word, a pause that hardly closes, shorter gaps and clicks, and noise far below."""
     values = np.full(4000, -5.0)
     values[500:1000] = 8
@@ -305,7 +311,7 @@ def test_unsure_moments_are_the_sounds_and_pauses_nearest_to_the_threshold():
     assert 28 <= nearest[1].time < 28.3
 
 
-def test_a_moment_that_decides_nothing_is_not_unsure():
+def test_a_moment_that_decides_nothing_is_not_uncertain():
     """The first word begins quietly; its loud end opens the gate."""
     values = np.full(3000, -9.0)
     values[500:520] = 0.25
@@ -320,7 +326,7 @@ def test_a_moment_that_decides_nothing_is_not_unsure():
     assert 20 <= found[1].time < 21
 
 
-def test_of_equally_unsure_moments_the_longest_come_first():
+def test_the_longest_of_equally_uncertain_moments_come_first():
     lengths = [10, 90, 20, 80, 30, 70, 40, 60, 50]
     values = np.full(1000 * len(lengths), -9.0)
     for index, length in enumerate(lengths):
@@ -330,25 +336,36 @@ def test_of_equally_unsure_moments_the_longest_come_first():
 
 
 @pytest.mark.parametrize("length", [701, 100_000])
-def test_stretches_of_sound_do_not_depend_on_the_blocks(length):
+def test_segments_of_sound_do_not_depend_on_the_blocks(length):
     samples = np.random.default_rng(1).integers(-9999, 9999, (20_000, 2), np.int16)
     info = AudioInfo(Path("in.wav"), 8000, 2, len(samples), "WAV", "PCM_16")
-    stretches = [(0.0, 0.5), (0.75, 2.5)]
-    sounds = list(encode_stretches(iterate_slices(samples, length), info, stretches))
-    assert [(s.start_s, s.end_s) for s in sounds] == stretches
+    segments = [(0.0, 0.5), (0.75, 2.5)]
+    sounds = list(encode_segments(iterate_slices(samples, length), info, segments))
+    assert [(s.start_s, s.end_s) for s in sounds] == segments
     for encoded, (start, end) in zip(sounds, [(0, 4000), (6000, 20_000)], strict=True):
         decoded, rate = sf.read(io.BytesIO(base64.b64decode(encoded.data)), dtype="int16")
         assert rate == 8000
         np.testing.assert_array_equal(decoded, samples[start:end])
 
 
-def test_a_long_stretch_is_opus_in_parts(monkeypatch):
+def test_a_long_segment_is_opus_in_parts(monkeypatch):
     monkeypatch.setattr(sound, "MAX_FLAC_SAMPLES", 0)
     monkeypatch.setattr(sound, "MAX_SOUND_S", 1.0)
     y = np.random.default_rng(1).normal(0, 0.1, (55_000, 3)).astype(np.float32)
     info = AudioInfo(Path("in.wav"), 22050, 3, len(y), "WAV", "FLOAT")
-    sounds = list(encode_stretches(iterate_slices(y, 7000), info, [(0.0, len(y) / 22050)]))
+    sounds = list(encode_segments(iterate_slices(y, 7000), info, [(0.0, len(y) / 22050)]))
     assert [s.end_s - s.start_s for s in sounds] == pytest.approx([1, 1, len(y) / 22050 - 2])
     assert {(s.sample_rate, s.channels) for s in sounds} == {(24000, 1)}
     assert all(base64.b64decode(s.data).startswith(b"\x1aE\xdf\xa3") for s in sounds)
     assert sum(len(s.data) for s in sounds) < 42_000
+
+
+@pytest.mark.parametrize("scale", [1e19, 1e37])
+def test_the_page_of_samples_whose_power_overflows_holds_finite_numbers(write, tmp_path, scale):
+    source = write(scale * loud_and_quiet(), subtype="FLOAT")
+    assert run(["analyze", str(source), "--page", str(tmp_path / "a.html"), "-q"]) == 0
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    json.loads(read_page(tmp_path / "a.html").data, parse_constant=refuse)

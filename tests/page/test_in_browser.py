@@ -1,4 +1,4 @@
-"""The page in a real browser: what a person sees, hears, drags, types and takes along."""
+"""The page in a real browser: what the user sees, hears, drags, types and saves."""
 
 import json
 import shlex
@@ -134,7 +134,7 @@ def test_dragging_the_threshold_line_moves_the_gate(opened):
     threshold = setting(opened, "threshold_db")
     assert abs(threshold + 18) < 2
     assert f"--threshold={threshold:g}dB" in command(opened)
-    assert f"Closed {100 * closed_share:.1f} %" in opened.evaluate(
+    assert f"Closed {100 * closed_share:.1f}%" in opened.evaluate(
         "document.getElementById('summary').textContent"
     )
 
@@ -181,7 +181,7 @@ def test_the_focus_stays_in_the_list_of_marks(opened):
     assert opened.evaluate("document.activeElement.textContent") == "Remove"
 
 
-def test_dragging_over_the_waveform_selects_a_stretch_to_cut(opened):
+def test_dragging_over_the_waveform_selects_a_segment_to_cut(opened):
     box = opened.evaluate("document.getElementById('view').getBoundingClientRect().toJSON()")
     opened.drag((box["left"] + 100, box["top"] + 50), (box["left"] + 300, box["top"] + 50))
     opened.press("x")
@@ -256,7 +256,7 @@ def test_the_copied_command_gates_as_the_page_shows(opened, recording, tmp_path)
     np.testing.assert_array_equal(mask, expected.segments.compute_mask())
 
 
-def test_saved_labels_are_the_open_stretches(opened, recording, tmp_path):
+def test_saved_labels_are_the_open_segments(opened, recording, tmp_path):
     opened.press("s")
     deadline = time.monotonic() + 120
     # A browser creates an empty file first.
@@ -269,7 +269,7 @@ def test_saved_labels_are_the_open_stretches(opened, recording, tmp_path):
     assert {text for *_, text in rows} == {"open"}
 
 
-def test_an_unsure_moment_is_played_and_answered_by_keyboard(playing):
+def test_an_uncertain_moment_is_played_and_answered_by_keyboard(playing):
     moments = playing.evaluate("ngate.page.data.moments")
     assert {moment["kind"] for moment in moments[:3]} <= {"sound", "pause"}
     playing.evaluate("document.querySelector('#moments .go').focus()")
@@ -334,7 +334,7 @@ def test_a_screen_reader_gets_the_name_the_state_and_the_news(chromium, speech_p
     spoken = "[...document.querySelectorAll('[aria-live=polite]')].map((e) => e.textContent)"
     chromium.wait_until(f"{spoken}[0].startsWith('Closed ')")
     live = chromium.evaluate(spoken)
-    assert live[1] == "The gate uses the threshold now."
+    assert live[1] == "The gate now uses the threshold."
 
 
 def contrast(one, other):
@@ -369,6 +369,57 @@ def test_texts_and_lines_have_contrast(chromium, speech_page, dark):
         for name in ("wave", "level", "threshold", "line", "cursor", "keep", "cut"):
             assert contrast(colors[name], colors[back]) >= 3, name
     assert contrast(colors["accent"], colors["on-accent"]) >= 4.5
+
+
+def test_no_line_or_shade_is_drawn_over_the_labels_of_the_axes(opened):
+    order = opened.evaluate(
+        "(() => { const order = []; const { picture, state } = ngate.page;"
+        " const { context, colors } = picture; const shapes = [colors.closed, colors.threshold];"
+        " context.fillText = (text) => order.push(/(dB|Hz)$/.test(text) ? 'label' : 'text');"
+        " context.fillRect = () => shapes.includes(context.fillStyle) && order.push('shape');"
+        " context.stroke = () => order.push('shape');"
+        " picture.draw(state); return order; })()"
+    )
+    assert order.count("label") >= 4
+    assert order.count("shape") >= 2
+    assert "shape" not in order[order.index("label") :]
+
+
+@pytest.mark.parametrize("width", [320, 360, 1200])
+def test_the_names_of_the_lanes_are_not_clipped(chromium, speech_page, width):
+    chromium.set_screen(width, 740)
+    chromium.open(speech_page)
+    ends = chromium.evaluate(
+        "(() => { const ends = []; const { picture, state } = ngate.page;"
+        " const { context, width } = picture; context.fillText = (text, x, y) =>"
+        " y > 18 && ends.push(width - x - context.measureText(text).width);"
+        " picture.draw(state); return ends; })()"
+    )
+    assert len(ends) >= 8
+    assert min(ends) >= 0
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_page_is_printed_in_dark_on_white(browser, speech_page, dark):
+    browser.set_screen(1200, 900, dark=dark)
+    browser.open(speech_page)
+    colors = browser.evaluate(
+        "(() => { dispatchEvent(new Event('beforeprint'));"
+        " const { canvas, colors } = ngate.page.picture;"
+        " const pixel = () => canvas.getContext('2d').getImageData(5, 200, 1, 1).data[0];"
+        " const printed = [colors.panel, pixel()]; dispatchEvent(new Event('afterprint'));"
+        " return [printed, [ngate.page.picture.colors.panel, pixel()]]; })()"
+    )
+    (printed, printed_red), (shown, shown_red) = colors
+    assert printed == "#ffffff"
+    assert printed_red > 200
+    assert (shown == "#ffffff", shown_red > 200) == (not dark, not dark)
+
+
+def test_silence_has_no_list_of_moments(chromium, write_page, write):
+    chromium.open(write_page(write(np.zeros(16000))))
+    note = chromium.evaluate("document.getElementById('moments-note').textContent")
+    assert note == "With the initial settings, no decision of the gate is uncertain."
 
 
 def test_keys_can_be_switched_off(opened):
@@ -487,10 +538,10 @@ def test_an_expander_needs_the_threshold(opened):
     assert status(opened) == "The expander is off: it needs a threshold."
 
 
-def test_marked_stretches_are_those_of_keep_and_cut(opened, recording, tmp_path):
+def test_marked_segments_are_those_of_keep_and_cut(opened, recording, tmp_path):
     marks = {"cut": [(1.23, 2.5), (7.0, 7.01)], "keep": [(0.0, 0.1), (3.0, 3.31), (10.9, 11.0)]}
-    for kind, stretches in marks.items():
-        for start, end in stretches:
+    for kind, spans in marks.items():
+        for start, end in spans:
             opened.evaluate(f"ngate.page.addMark({start}, {end}, '{kind}')")
     for preset in ("voice", "music"):
         choose_preset(opened, preset)
@@ -512,7 +563,7 @@ def test_a_long_recording_has_the_sound_around_its_moments(browser, write_page, 
     monkeypatch.setattr(sound, "MAX_WHOLE_S", 10.0)
     monkeypatch.setattr(sound, "MAX_FLAC_SAMPLES", 0)
     monkeypatch.setattr(sound, "MAX_SOUND_S", 1.0)
-    monkeypatch.setattr("noisegate_cli.page.moments.STRETCH_S", 2.0)
+    monkeypatch.setattr("noisegate_cli.page.moments.SEGMENT_S", 2.0)
     browser.open(write_page(DATA / "speech_easy.flac"))
     sounds = browser.evaluate("ngate.page.data.sounds.map((s) => [s.start_s, s.end_s])")
     moments = browser.evaluate("ngate.page.data.moments.map((m) => m.time)")

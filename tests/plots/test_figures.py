@@ -1,4 +1,4 @@
-"""What the pictures show, read from the objects of matplotlib."""
+"""What the plots show, read from matplotlib objects."""
 
 import os
 import subprocess
@@ -52,7 +52,7 @@ def find_panel(figure, title):
 
 
 def closed_spans(axes):
-    """Return the shaded stretches of a panel."""
+    """Return the shaded segments of a panel."""
     (spans,) = [
         c for c in axes.collections if type(c).__name__ == "PolyCollection" and not c.zorder > 0.5
     ]
@@ -98,7 +98,7 @@ def test_the_share_of_columns_adds_up_to_the_open_time(speech):
 def test_an_analysis_shows_waveform_levels_scores_and_spectrogram(speech):
     figure = draw_analysis(speech, "name.wav", suggested_db=-32.0)
     closed = 100 * speech.report.statistics.closed_share
-    waveform = find_panel(figure, f"waveform, gate closed {closed:.1f} %")
+    waveform = find_panel(figure, f"waveform, gate closed {closed:.1f}%")
     np.testing.assert_allclose(closed_spans(waveform), speech.closed_seconds, atol=1e-6)
     levels = find_panel(figure, "frame level (RMS)")
     assert levels.get_ylabel() == "dBFS"
@@ -208,6 +208,7 @@ AWKWARD = {
     "full scale": np.ones((4000, 3)),
     "float over full scale": 40 * LOUD_AND_QUIET,
     "float far over full scale": 4e5 * LOUD_AND_QUIET,
+    "float whose power overflows": 1e37 * LOUD_AND_QUIET,
     "very quiet": 1e-4 * LOUD_AND_QUIET,
 }
 
@@ -244,7 +245,7 @@ HOSTILE_NAME = "$x^2$ \n \x1b[31m 録音 \udcff <b>.wav"
 
 
 @pytest.mark.parametrize("extension", FORMATS)
-def test_a_picture_has_the_format_of_its_extension_and_the_same_bytes_each_time(
+def test_a_plot_has_the_format_of_its_extension_and_the_same_bytes_each_time(
     threshold_gate, extension
 ):
     entry = SheetEntry(HOSTILE_NAME, "clipped", threshold_gate)
@@ -259,7 +260,7 @@ def test_names_are_not_formulas_and_stay_on_one_line(threshold_gate):
     assert title.startswith(r"$x^2$ \n \x1b[31m 録音 \udcff <b>.wav · ")
 
 
-def test_the_style_of_the_user_neither_changes_the_picture_nor_is_changed(threshold_gate):
+def test_the_style_of_the_user_neither_changes_the_plot_nor_is_changed(threshold_gate):
     entry = SheetEntry("name", "clipped", threshold_gate)
     plain = render(draw_contact_sheet([entry], "sheet"), "png")
     with mpl.rc_context({"axes.facecolor": "black", "text.color": "white", "font.size": 30}):
@@ -294,7 +295,7 @@ def test_times_are_labeled_by_their_step(seconds, step, label):
 def test_a_contact_sheet_names_the_recordings_and_the_reasons(threshold_gate):
     entries = [SheetEntry(f"{'deep/' * 20}{i}.wav", "cut-offs", threshold_gate) for i in range(3)]
     figure = draw_contact_sheet(entries, "title")
-    assert [axes.get_title("right") for axes in figure.axes[:3]] == ["cut-offs, 31 % closed"] * 3
+    assert [axes.get_title("right") for axes in figure.axes[:3]] == ["cut-offs, 31% closed"] * 3
     assert all(len(axes.get_title("left")) <= 48 for axes in figure.axes)
     assert figure.axes[2].get_title("left").endswith("/2.wav")
     assert not figure.axes[3].axison
@@ -311,7 +312,7 @@ def test_results_of_files_and_arrays_plot_the_same(tmp_path):
     assert titles == [axes.get_title("left") for axes in analyze_file(SPEECH).plot().axes]
 
 
-def test_a_picture_shows_the_track_that_was_gated(tmp_path):
+def test_a_plot_shows_the_track_that_was_gated(tmp_path):
     film = write_film(tmp_path / "film.mkv", tracks=[1.0, 0.25])
     result = gate_file(film, tmp_path / "out.mkv", track=2, threshold=0.001)
     analysis = analyze_file(film, track=2)
@@ -319,7 +320,7 @@ def test_a_picture_shows_the_track_that_was_gated(tmp_path):
         assert overview.before.high.max() == pytest.approx(0.25 * sound(48000, 1.0).max(), 1e-3)
 
 
-def test_a_given_noise_is_used_again_for_the_picture():
+def test_a_given_noise_is_used_again_for_the_plot():
     rng = np.random.default_rng(0)
     room, hiss = rng.normal(0, 0.01, (2, 32000))
     y = np.tile(tone(1, 0.2), 2) + hiss
@@ -344,3 +345,29 @@ def test_drawing_does_not_touch_pyplot_and_needs_no_window_system():
         env=os.environ | environment,
     )
     assert done.stdout == "Figure False\n"
+
+
+@pytest.mark.parametrize(
+    "name", [100 * "W", 100 * "音", 30 * "long name "], ids=["wide", "Chinese", "long"]
+)
+@pytest.mark.parametrize("draw", [draw_gate, draw_analysis])
+def test_the_title_of_a_long_name_fits_and_describes_the_recording(speech, draw, name):
+    figure = draw(speech, f"{name}.wav")
+    title = figure.get_suptitle()
+    with style.own_style():
+        figure.canvas.draw()
+        (box,) = [t.get_window_extent() for t in figure.texts if t.get_text() == title]
+    assert title.endswith("signal around −15 dBFS")
+    assert ".wav · 11.00 s" in title
+    assert box.x1 <= figure.bbox.x1
+
+
+def test_silence_is_drawn_on_an_axis_of_full_scale():
+    silence = draw_gate(record(np.zeros(16000)), "silence.wav")
+    for axes in (find_panel(silence, title) for title in ("before", "after", "removed signal")):
+        assert axes.get_ylim() == (-1, 1)
+
+
+def test_nothing_removed_is_not_magnified():
+    always_open = draw_gate(record(tone(1, 0.1), threshold="-80dB"), "tone.wav")
+    assert find_panel(always_open, "removed").get_title("left") == "removed signal"

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,9 +15,17 @@ import pytest
 from noisegate_cli import __version__, analyze_file
 from noisegate_cli.gating.settings import PRESETS
 from noisegate_cli.terminal.cli import run
+from noisegate_cli.terminal.commands import build_command
 from noisegate_cli.terminal.display.advice import collect_advice, suggest_gate_command
 from tests.benchmarks.faults import wait_for_handlers
-from tests.conftest import DATA, SPEECH, loud_and_quiet, read, tone
+from tests.conftest import (
+    DATA,
+    SPEECH,
+    drop_permission_override,
+    loud_and_quiet,
+    read,
+    tone,
+)
 
 
 def ngate(*arguments, **options):
@@ -112,7 +121,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, 64000)
     ("y", "message"),
     [
         (np.zeros(16000), "The recording is digital silence"),
-        (NOISE, "No signal above the noise of -20.0 dBFS"),
+        (NOISE, "No signal above the noise at -20.0 dBFS"),
     ],
     ids=["silence", "noise"],
 )
@@ -331,6 +340,11 @@ WRONG_USAGE = [
     (["--min-open", "x"], "'x'"),
     (["--target-floor", "-62dB", "--range", "-20dB"], "give one of them"),
     (["-t", "4"], "'4'"),
+    (["-t", "1e400"], "'1e400' is above full scale: give 0 to 1, or dBFS"),
+    (["--key", "0-inf"], "'0-inf' is not a band of frequencies"),
+    (["--key=-5-5"], "'-5-5' is not a band of frequencies"),
+    (["--keep", "1-1"], "'1-1' ends where it starts"),
+    (["--key", "in.wav", "--save-preset", "a.toml"], "cannot save the recording in --key 'in.wav'"),
     (["-t", "-0.5"], "'-0.5' has no unit"),
     (["-t", "auto:gm"], "did you mean auto:gmm?"),
     (["-t", "abc"], "'abc'"),
@@ -356,7 +370,7 @@ WRONG_USAGE = [
 
 
 @pytest.mark.parametrize(("options", "quoted"), WRONG_USAGE)
-def test_wrong_usage_is_one_line_and_status_2(write, capsys, options, quoted):
+def test_a_usage_error_is_one_line_and_status_2(write, capsys, options, quoted):
     source = write(tone(1, 0.1))
     assert run(["gate", str(source), *options]) == 2
     assert quoted in read_error_line(capsys)
@@ -408,6 +422,55 @@ def test_help_shows_the_values_of_every_preset():
     for name in ("hysteresis_db", "release_ms"):
         flag = f"--{name.split('_')[0]}"
         assert rows[flag][::2] == [f"{getattr(p, name):g}" for p in PRESETS.values()]
+
+
+@pytest.mark.parametrize("columns", [0, 20, 80])
+def test_help_shows_every_option_in_full_at_any_width(columns):
+    for command in ("gate", "analyze", "batch"):
+        done = ngate(command, "--help", env=os.environ | {"COLUMNS": str(columns)})
+        shown = set(re.findall(r"--[a-z-]+", done.stdout))
+        assert shown >= {
+            option
+            for parameter in build_command(command).params
+            if not getattr(parameter, "hidden", False)
+            for option in parameter.opts
+            if option.startswith("--")
+        }
+
+
+def test_a_short_option_may_have_an_equals_sign(write, tmp_path, monkeypatch):
+    write(tone(1, 0.1))
+    monkeypatch.chdir(tmp_path)
+    assert run(["gate", "in.wav", "-t=-30dB", "-o=out.wav", "-q"]) == 0
+    assert run(["gate", "-t=-30dB", "-o", "=out.wav", "-q", "--", "in.wav"]) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["=out.wav", "in.wav", "out.wav"]
+
+
+def test_a_current_folder_that_was_removed_is_reported(write, tmp_path):
+    source = write(tone(1, 0.1))
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    command = shlex.join([sys.executable, "-m", "noisegate_cli"])
+    for arguments in (f"gate {source} -o out.wav", f"batch {tmp_path} -o {tmp_path}/out"):
+        done = subprocess.run(
+            f"cd {folder}; rmdir {folder}; {command} {arguments}",
+            shell=True,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": str(DATA.parent.parent)},
+        )
+        folder.mkdir()
+        message = "ngate: the current folder has been removed: change to another one\n"
+        assert (done.stderr, done.returncode) == (message, 1)
+
+
+@pytest.mark.parametrize("ending", ["wav", "ogg", "aiff", "m4a"])
+def test_any_file_mode_mask_lets_the_owner_finish_an_output(write, tmp_path, ending):
+    source, out = write(tone(1, 0.1)), tmp_path / "new" / f"out.{ending}"
+    done = ngate("gate", source, "-q", "-o", out, umask=0o777, preexec_fn=drop_permission_override)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert out.stat().st_mode & 0o777 == 0o600
 
 
 def test_help_begins_with_what_most_users_need_and_ends_with_advanced_options():
@@ -471,7 +534,7 @@ def test_only_the_spectral_mask_loads_librosa(write, tmp_path):
     assert heavy_modules(*(gate + gate_options for gate_options in options), *analyses) == "[]"
 
 
-def test_a_picture_of_a_gate_loads_matplotlib_but_not_librosa(write, tmp_path):
+def test_a_plot_of_a_gate_loads_matplotlib_but_not_librosa(write, tmp_path):
     gate = ["gate", write(loud_and_quiet()), "-q", "-o", tmp_path / "out.wav", "-t", "0.03"]
     loaded = heavy_modules([*gate, "--plot", tmp_path / "out.png"])
     assert "matplotlib" in loaded
@@ -558,7 +621,7 @@ def test_batch_of_an_empty_folder_prints_a_message(tmp_path, capsys):
     assert "no recordings in" in capsys.readouterr().err
 
 
-def test_batch_of_a_folder_with_other_files_only_is_an_error(tmp_path, capsys):
+def test_batch_of_a_folder_with_only_other_files_is_an_error(tmp_path, capsys):
     (tmp_path / "in" / "day1").mkdir(parents=True)
     (tmp_path / "in" / "day1" / "notes.txt").touch()
     assert run(["batch", str(tmp_path / "in")]) == 1
@@ -645,7 +708,7 @@ def test_an_interrupt_during_imports_prints_one_line(number):
 
 
 def start_with_open_input(arguments):
-    """Start the command line; it can't end before its input is closed."""
+    """Start the command line; it cannot end before its input is closed."""
     command = [sys.executable, "-m", "noisegate_cli", *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 

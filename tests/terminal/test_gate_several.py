@@ -111,7 +111,7 @@ def test_options_for_one_recording_are_refused_before_any_work(folder, capsys, o
     assert sorted(path.name for path in folder.iterdir()) == ["a.wav", "b.flac", "bad.wav"]
 
 
-def test_the_progress_tells_which_of_the_recordings_it_is(monkeypatch):
+def test_the_progress_shows_which_of_the_recordings_it_is(monkeypatch):
     titles = []
     monkeypatch.setattr(
         "noisegate_cli.terminal.display.progress_display.ProgressDisplay",

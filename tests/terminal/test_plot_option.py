@@ -10,17 +10,17 @@ from tests.conftest import loud_and_quiet, tone
 SOUND = np.tile(loud_and_quiet(), 2)
 
 
-def test_gate_and_analyze_draw_a_picture_and_name_it(write, tmp_path, capsys):
+def test_gate_and_analyze_draw_a_plot_and_name_it(write, tmp_path, capsys):
     source, out = str(write(SOUND)), str(tmp_path / "out.wav")
     assert run(["gate", source, "-o", out, "--plot", str(tmp_path / "gate.png")]) == 0
-    assert f"picture    '{tmp_path / 'gate.png'}'" in capsys.readouterr().err
+    assert f"plot       '{tmp_path / 'gate.png'}'" in capsys.readouterr().err
     assert run(["analyze", source, "--json", "--plot", str(tmp_path / "new" / "an.svg")]) == 0
     assert capsys.readouterr().out.count("\n") == 1
     assert (tmp_path / "gate.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "new" / "an.svg").read_bytes().startswith(b"<?xml")
 
 
-def test_a_picture_changes_neither_the_output_nor_the_residue(write, tmp_path):
+def test_a_plot_changes_neither_the_output_nor_the_residue(write, tmp_path):
     source = str(write(SOUND + tone(6, 0.001)[: len(SOUND)]))
     for folder, extra in (("a", []), ("b", ["--plot", str(tmp_path / "b" / "p.pdf")])):
         out = [f"{tmp_path / folder / name}" for name in ("out.wav", "rest.wav")]
@@ -41,7 +41,7 @@ def test_a_picture_changes_neither_the_output_nor_the_residue(write, tmp_path):
         ("folder.png", "is a folder"),
     ],
 )
-def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
+def test_a_plot_that_cannot_be_written_is_refused_before_the_work(
     write, tmp_path, capsys, command, name, message
 ):
     source = write(SOUND, "in.png")
@@ -56,13 +56,13 @@ def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_picture_is_neither_the_output_nor_the_residue(write, tmp_path, capsys):
+def test_a_plot_is_neither_the_output_nor_the_residue(write, tmp_path, capsys):
     source, out = str(write(SOUND)), str(tmp_path / "out.png")
     assert run(["gate", source, "-o", out, "--format", "wav", "--plot", out]) == 1
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_picture_does_not_replace_the_recording_of_the_noise(write, capsys):
+def test_a_plot_does_not_replace_the_recording_of_the_noise(write, capsys):
     source, noise = str(write(SOUND)), write(tone(1, 0.001), "noise.png")
     content = noise.read_bytes()
     options = ["--spectral", "--noise", str(noise), "--plot", str(noise), "-f"]
@@ -87,7 +87,7 @@ def test_a_batch_draws_unusual_recordings_and_replaces_only_its_own_sheet(write,
     sheet = tmp_path / "sheet.svg"
     batch = ["batch", str(tmp_path / "tree"), "-j1", "--plot", str(sheet)]
     assert run([*batch, "-t", "-25dB"]) == 0
-    assert f"picture    '{sheet}'" in capsys.readouterr().err
+    assert f"plot       '{sheet}'" in capsys.readouterr().err
     first = sheet.read_bytes()
     assert run([*batch, "-t", "-26dB"]) == 0
     assert sheet.read_bytes() == first
@@ -101,5 +101,5 @@ def test_a_batch_without_unusual_recordings_draws_nothing(write, tmp_path, capsy
     write(SOUND, "tree/usual.wav")
     sheet = tmp_path / "sheet.png"
     assert run(["batch", str(tmp_path / "tree"), "-j1", "-t", "-25dB", "--plot", str(sheet)]) == 0
-    assert "picture    none, because there is nothing to review" in capsys.readouterr().err
+    assert "plot       none, because there is nothing to review" in capsys.readouterr().err
     assert not sheet.exists()

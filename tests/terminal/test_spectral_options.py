@@ -55,7 +55,7 @@ def test_the_reduction_is_the_maximum_attenuation(write, tmp_path, capsys, hiss)
 def test_noise_can_be_given_by_a_file_or_by_a_span(write, tmp_path, capsys, hiss):
     y = np.concatenate([hiss, tone(5, 0.1) + hiss])
     source, noise = write(y), write(hiss, "room.wav")
-    from_file, from_span = tmp_path / "file.wav", tmp_path / "stretch.wav"
+    from_file, from_span = tmp_path / "file.wav", tmp_path / "segment.wav"
     summary = run_command(capsys, "gate", source, "--spectral", "--noise", noise, "-o", from_file)
     assert "-40 dBFS, learned from '" in summary
     summary = run_command(
@@ -158,7 +158,7 @@ def test_a_batch_checks_the_noise_file_first_and_resolves_its_path(
         (["--spectral", "--noise", "3-2"], 2, "noise '3-2' ends before it starts"),
         (["--spectral", "--noise", "room.wav"], 1, "'room.wav' does not exist"),
         (["--spectral", "--noise", "0:01-0:30"], 1, "it ends at 0:03.00"),
-        (["--spectral", "--noise", "0-0.05"], 1, "give at least half a second"),
+        (["--spectral", "--noise", "0-0.05"], 1, "give at least 0.5 s"),
     ],
 )
 def test_invalid_spectral_options_print_one_line(write, capsys, options, status, quoted):

@@ -106,7 +106,7 @@ def test_every_input_format_shows_a_bar_and_is_gated(sources, tmp_path, command,
     output = ["-o", tmp_path / "out.wav"] if command == "gate" else []
     status, displayed = run_on_terminal(command, source, *output, *options)
     assert status == 0, displayed
-    assert "100 %" in displayed
+    assert "100%" in displayed
     assert "× real time" in displayed
     assert f"'in{extension}'" in displayed
     assert command == "analyze" or len(read(tmp_path / "out.wav")) >= 6 * 16000
@@ -256,7 +256,15 @@ def test_errors_of_the_display_do_not_stop_the_gate(monkeypatch, is_terminal):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["analyze"], ["analyze", "--json"], ["gate", "-o", "-"], ["gate", "--json"]]
+    "arguments",
+    [
+        ["analyze"],
+        ["analyze", "--json"],
+        ["gate", "-o", "-"],
+        ["gate", "--json"],
+        ["--help"],
+        ["gate", "--help"],
+    ],
 )
 def test_a_full_disk_for_standard_output_is_reported(write, arguments):
     source = write(loud_and_quiet())
@@ -313,7 +321,7 @@ def test_an_interrupt_removes_the_bar_and_shows_the_cursor_again(tmp_path):
     process = subprocess.Popen(command, stderr=terminal_end, env=os.environ | {"TERM": "xterm"})
     os.close(terminal_end)
     displayed = b""
-    while b" % " not in displayed:
+    while b"% " not in displayed:
         displayed += os.read(controller, 1 << 16)
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130

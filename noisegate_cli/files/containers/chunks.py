@@ -55,8 +55,8 @@ def make_reader(file: BinaryIO) -> ReadBytes:
 def walk_chunks(read: ReadBytes, start: int, end: int, big_endian: bool = False) -> Iterator[Chunk]:
     """Yield the chunks between two offsets, up to the first that is invalid.
 
-    The size of a `data` chunk may be unlimited or in an earlier `ds64` chunk. Some programs don't
-    pad chunks of odd size; the next chunk is found nevertheless. The work for a chunk doesn't
+    The size of a `data` chunk may be unlimited or in an earlier `ds64` chunk. Some programs do not
+    pad chunks of odd size; the next chunk is found nevertheless. The work for a chunk does not
     depend on its size, and there are at most `MAX_CHUNKS` chunks.
 
     Parameters

@@ -82,7 +82,7 @@ def _is_avi_broken(read: ReadBytes, length: int) -> bool:
         position += HEADER_BYTES + size
         if position > length:
             return True
-        # Some programs don't pad chunks of odd size.
+        # Some programs do not pad chunks of odd size.
         position += size % 2 and not AVI_CHUNK_RE.fullmatch(read(position, 4))
     return False
 

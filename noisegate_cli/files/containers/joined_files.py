@@ -1,4 +1,4 @@
-"""Find the recordings in a file that is several files joined end to end, as by `cat`.
+"""Find the recordings in a file that consists of several files joined end to end, as with `cat`.
 
 Most containers declare their size, or the sizes of their parts, so that the next file is found
 without reading the samples. The others are searched for its first bytes. `mpeg` and `ogg` find the
@@ -49,13 +49,13 @@ class _Container(NamedTuple):
     find_end: FindEnd | None = None
     """How to find the end; None if the next file must be searched for."""
     find_min_end: Callable[[ReadBytes, int], int] | None = None
-    """How to find an offset before which the file can't end, so that the search begins there."""
+    """How to find an offset before which the file cannot end, so that the search begins there."""
     ends_with_file: bool = False
-    """Whether libsndfile takes all bytes up to the end of the file for samples."""
+    """Whether libsndfile treats all bytes up to the end of the file as samples."""
 
 
 def find_joined_parts(path: Path) -> list[FilePart]:
-    """Return the parts of a file that is several files joined end to end; of others, nothing.
+    """Return the parts of a file that consists of several joined files; an empty list for others.
 
     A file whose samples seem to go on in tags at its end has one part, without the tags.
     """

@@ -4,7 +4,7 @@ MPEG audio has no container. A file is a sequence of frames, and each frame begi
 four bytes (ISO/IEC 11172-3, 2.4.1.3). Encoders add two things in front of the frames: an ID3v2 tag,
 and a frame of silence that holds a length header (Xing, Info or VBRI). The length header declares
 the number of frames and the samples of silence that the encoder added. FFmpeg reads it only at the
-beginning of a file, so each joined file is a part of its own.
+beginning of a file, so each joined file is a separate part.
 """
 
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def is_mpeg_audio(path: Path, magic: bytes) -> bool:
 def is_free_format(path: Path) -> bool:
     """Return whether the first frame of an MP3 file does not declare its bit rate.
 
-    The distance of the frames is constant in such a file. FFmpeg does not decode it.
+    The distance between the frames is constant in such a file. FFmpeg does not decode it.
     """
     with path.open("rb") as file:
         header = _read_at(file, _find_id3_end(file, 0) or 0, 4)
@@ -186,7 +186,7 @@ def _find_length_header(file: BinaryIO, position: int, marker: bytes) -> int | N
 
 
 def _read_declared_bytes(file: BinaryIO, position: int, marker: bytes) -> int:
-    """Return the size in bytes that a length header declares for all frames; 0 if it doesn't."""
+    """Return the size in bytes that a length header declares for all frames; 0 if it does not."""
     header = _read_at(file, position, 16)
     if len(header) < 16:
         return 0

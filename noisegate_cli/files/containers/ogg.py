@@ -1,4 +1,4 @@
-"""Properties of Ogg files that libsndfile and FFmpeg don't report."""
+"""Properties of Ogg files that libsndfile and FFmpeg do not report."""
 
 import zlib
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ REVERSED_BITS = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 def is_end_missing(path: Path) -> bool:
     """Return whether an Ogg file ends in the middle of a page.
 
-    Browsers don't mark the last page of what they record.
+    Browsers do not mark the last page of what they record.
     """
     try:
         with path.open("rb") as file:
@@ -48,9 +48,9 @@ def is_end_missing(path: Path) -> bool:
 def is_start_damaged(path: Path, start: int = 0) -> bool:
     """Return whether damaged bytes come before the first page at which a packet of audio ends.
 
-    libsndfile takes the position of the first valid page for the beginning of the recording, so
-    that it would be too short. A recording of a radio stream also begins at a later position, but
-    its pages follow each other.
+    libsndfile treats the position of the first valid page as the beginning of the recording, which
+    would then be too short. A recording of a radio stream also begins at a later position, but its
+    pages follow each other.
     """
     with path.open("rb") as file:
         file.seek(start)
@@ -64,7 +64,7 @@ def is_start_damaged(path: Path, start: int = 0) -> bool:
 
 
 def find_chained_parts(path: Path) -> list[FilePart]:
-    """Return the parts of an Ogg file that is several files joined end to end; of others, nothing.
+    """Return the parts of an Ogg file that consists of joined files; an empty list for others.
 
     All streams of a file begin before any of them continues (RFC 3533, 4).
 

@@ -1,4 +1,4 @@
-"""Channel mapping of Opus, which says what the channels mean (RFC 7845, 5.1.1; RFC 8486).
+"""Channel mapping of Opus: the meaning of the channels (RFC 7845, 5.1.1; RFC 8486).
 
 Channels of the families 0 and 1 have speaker positions, those of family 2 are ambisonic components
 (ACN, SN3D), and those of family 255 have no defined meaning.

@@ -23,7 +23,7 @@ RIFF_IDS = (b"RIFF", b"RIFX", b"RF64")
 """IDs with which WAV files begin; RIFX is big-endian."""
 
 MIN_STREAMED_SIZE_BYTES = 0x7FFF0000
-"""Programs that write to a pipe declare at least this size, because they don't know it yet."""
+"""Programs that write to a pipe declare at least this size, because they do not know it yet."""
 
 SCAN_BYTES = 1 << 20
 
@@ -77,7 +77,7 @@ class WavFormat(NamedTuple):
     bits: int
     """Bits of a sample in the file."""
     valid_bits: int = 0
-    """Bits of a sample that are used; 0 if the chunk doesn't declare them."""
+    """Bits of a sample that are used; 0 if the chunk does not declare them."""
     channel_mask: int = 0
     is_ambisonic: bool = False
     """Whether the channels are in ambisonic B-format."""
@@ -160,7 +160,7 @@ class WavLayout(NamedTuple):
 
     @property
     def needs_ffmpeg(self) -> bool:
-        """Whether FFmpeg finds the end of the samples and libsndfile doesn't.
+        """Whether FFmpeg finds the end of the samples and libsndfile does not.
 
         libsndfile estimates the length of MP3 in WAV from the bit rate of the first frame.
         """
@@ -218,7 +218,7 @@ def _read_file(read: ReadBytes, start: int, length: int) -> _RiffFile | None:
         return None
     big_endian, end = header[:4] == b"RIFX", length
     chunks = []
-    # The declared size of a file is often wrong, so it doesn't determine the end.
+    # The declared size of a file is often wrong, so it does not determine the end.
     for chunk in walk_chunks(read, start + FORM_BYTES, length, big_endian):
         if chunk.id in RIFF_IDS:
             end = chunk.offset - HEADER_BYTES
@@ -262,7 +262,7 @@ def _read_format(read: ReadBytes, file: _RiffFile) -> WavFormat:
 
 
 def _select_metadata(path: Path, file: _RiffFile) -> MetadataChunks:
-    """Return the complete chunks that don't depend on the samples, up to a total size."""
+    """Return the complete chunks that do not depend on the samples, up to a total size."""
     before: list[Chunk] = []
     after: list[Chunk] = []
     target, total_bytes = before, 0

@@ -1,4 +1,4 @@
-"""Read formats that libsndfile doesn't support, through PyAV (FFmpeg's libraries)."""
+"""Read formats that libsndfile does not support, through PyAV (FFmpeg's libraries)."""
 
 import sys
 from collections.abc import Iterator
@@ -122,7 +122,7 @@ class PyavDecoder:
         self.chapters = convert_from_ffmpeg(self._container.chapters())
 
     def _take_custom_layout(self) -> None:
-        """Replace a channel layout that PyAV can't handle.
+        """Replace a channel layout that PyAV cannot handle.
 
         MOV and CAF files can declare a position for each channel, in any order. PyAV frees such a
         layout each time that it is read, so it is read only once, and frames never get it.
@@ -151,7 +151,7 @@ class PyavDecoder:
         self._frames = self._packets.frames()
         self._first_frame: Any = next(self._frames, None)
         if self._first_frame is None and self._opus_mapping_family == PROJECTION_FAMILY:
-            raise AudioError("it has ambisonic channels by projection, which are not supported")
+            raise AudioError("it uses ambisonic projection, which is not supported")
         if self._first_frame is None:
             raise AudioError("no audio in it can be decoded")
         self._frame_format = frame_format(self._first_frame)
@@ -196,7 +196,7 @@ class PyavDecoder:
 
     @property
     def _opus_mapping_family(self) -> int:
-        """Channel mapping family of an Opus stream with more than two channels; 0 of others."""
+        """Channel mapping family of an Opus stream with more than two channels; 0 for others."""
         coder = self._stream.codec_context
         if coder is None or coder.name not in ("opus", "libopus"):
             return 0

@@ -1,4 +1,4 @@
-"""Write formats that libsndfile doesn't support, through PyAV (FFmpeg's libraries)."""
+"""Write formats that libsndfile does not support, through PyAV (FFmpeg's libraries)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,7 +56,7 @@ LAME_SCALES = {192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
 
 @contextmanager
 def convert_errors() -> Iterator[None]:
-    """Convert errors of FFmpeg to ValueError, except those of the system."""
+    """Convert FFmpeg errors to ValueError, except system errors."""
     try:
         yield
     except av.FFmpegError as error:
@@ -71,7 +71,7 @@ class PyavEncoder:
     Raises
     ------
     OSError, ValueError
-        If the file can't be created.
+        If the file cannot be created.
     """
 
     @convert_errors()
@@ -206,7 +206,7 @@ def find_lame_scale(bit_rate: int) -> float:
 
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
-    """Return why PyAV can't write such a recording, or an empty string if it can."""
+    """Return why PyAV cannot write such a recording, or an empty string if it can."""
     if not info.ffmpeg_encoder:
         return f"{usual_name(info.format)} cannot store {usual_name(info.subtype)}"
     try:

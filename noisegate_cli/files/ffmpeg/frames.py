@@ -1,4 +1,4 @@
-"""Sample types, channel layouts and samples of the frames of PyAV."""
+"""Sample types, channel layouts and samples of PyAV frames."""
 
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def subtype_name(coder: Any, sample_format: Any, path: Path) -> str:
 
 
 def _stored_bit_depth(codec: str, header: bytes | None, path: Path) -> int:
-    """Return the bit depth of samples that decode to 32 bits, which PyAV doesn't report."""
+    """Return the bit depth of samples that decode to 32 bits, which PyAV does not report."""
     if codec == "flac" and header and len(header) >= 18:
         # Sample rate, channels and bits precede the number of samples (RFC 9639, 8.2).
         bits = (int.from_bytes(header[12:14], "big") >> 4 & 31) + 1

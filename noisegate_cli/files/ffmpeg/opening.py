@@ -27,7 +27,7 @@ def open_decoder(
 ) -> Decoder:
     """Open the recording at `path`; see `PyavDecoder` for the errors.
 
-    If `expects_mpeg` is true and FFmpeg doesn't recognize the format, for example since the file
+    If `expects_mpeg` is true and FFmpeg does not recognize the format, for example since the file
     is damaged, it is read as MPEG audio. `track` is the number of an audio track, from 1; by
     default, and if there is no such track, the main one is read. `warn` gets a warning about parts
     of an MP3 file that are omitted. `check_tags` raises an error if a part of an MP3 file has

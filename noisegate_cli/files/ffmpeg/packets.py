@@ -13,7 +13,7 @@ SHARED_DURATION_DEMUXERS = ("matroska", "flv", "asf", "rm", "nut")
 """FFmpeg's names of the containers that declare the duration of their longest track."""
 
 FRAME_DEMUXERS = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "truehd", "mlp", "g722")
-"""FFmpeg's names of formats without a container, whose time stamps count the frames."""
+"""FFmpeg's names of formats without a container, whose timestamps count the frames."""
 
 FLAC_DEMUXERS = ("flac", "ogg")
 """FFmpeg's names of the formats in which the number of each FLAC frame is its position."""
@@ -31,7 +31,7 @@ class PacketDecoder:
     Parameters
     ----------
     container
-        Container of PyAV.
+        PyAV container.
     stream
         Its audio stream.
     demuxer
@@ -43,7 +43,7 @@ class PacketDecoder:
     def __init__(self, container: Any, stream: Any, demuxer: str, path: Path) -> None:
         self._container, self._stream, self._demuxer = container, stream, demuxer
         self.errors = 0
-        """Number of packets until now that could not be read or decoded."""
+        """Number of packets so far that could not be read or decoded."""
         self.is_incomplete = False
         """Whether data is missing that no error shows."""
         self.first_packet: Any = None
@@ -144,7 +144,7 @@ class PacketDecoder:
             self._uncounted_ticks += max(0, frames - 1) * (packet.duration or 0)
 
     def _number_flac_frames(self, packet: Any, frames: list[Any]) -> None:
-        """Set the time stamps of FLAC frames, which FFmpeg guesses after a hole."""
+        """Set the timestamps of FLAC frames, which FFmpeg guesses after a hole."""
         header = self._stream.codec_context.extradata or b""
         # The minimum and the maximum block size are first (RFC 9639, 8.2).
         position = parse_flac_position(bytes(packet)[:11], int.from_bytes(header[2:4], "big"))

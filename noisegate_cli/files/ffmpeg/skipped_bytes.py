@@ -29,9 +29,9 @@ class SkippedBytesFinder:
         self._file.close()
 
     def find(self, packet: bytes) -> int:
-        """Return the number of bytes before the next packet that don't belong to a packet.
+        """Return the number of bytes before the next packet that do not belong to a packet.
 
-        Bytes before the first packet and ID3 tags don't count.
+        Bytes before the first packet and ID3 tags do not count.
         """
         start, is_first = packet[:PACKET_START_BYTES], self._position is None
         self._file.seek(self._position or 0)

@@ -1,4 +1,4 @@
-"""Properties of the streams of PyAV."""
+"""Properties of PyAV streams."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -9,11 +9,11 @@ from av.stream import Disposition
 from noisegate_cli.files.audio_tracks import AudioTrack
 
 MAX_ROUNDING_S = 0.0015
-"""Maximum error of a time stamp in seconds; Matroska rounds to milliseconds."""
+"""Maximum error of a timestamp in seconds; Matroska rounds to milliseconds."""
 
 
 def describe_streams(streams: Sequence[Any]) -> tuple[AudioTrack, ...]:
-    """Return the properties of the audio streams of PyAV."""
+    """Return the properties of PyAV audio streams."""
     return tuple(
         AudioTrack(
             stream.metadata.get("title") or stream.metadata.get("name") or "",
@@ -26,7 +26,7 @@ def describe_streams(streams: Sequence[Any]) -> tuple[AudioTrack, ...]:
 
 
 def has_other_tracks(container: Any, stream: Any) -> bool:
-    """Return whether a container of PyAV has other streams than `stream`, besides its cover."""
+    """Return whether a PyAV container has streams other than `stream` and the cover."""
     return any(
         other is not stream and not (other.type == "video" and is_cover(other))
         for other in container.streams
@@ -34,21 +34,21 @@ def has_other_tracks(container: Any, stream: Any) -> bool:
 
 
 def find_frame_rate(container: Any) -> Fraction | None:
-    """Return the average number of frames per second of the picture, if there is one."""
+    """Return the average number of frames per second of the video, if there is any."""
     pictures = (stream for stream in container.streams.video if not is_cover(stream))
     return next((stream.average_rate for stream in pictures if stream.average_rate), None)
 
 
 def is_cover(stream: Any) -> bool:
-    """Return whether a video stream of PyAV is the cover of a recording."""
+    """Return whether a PyAV video stream is the cover art of a recording."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
 def find_start(packet: Any, frame: Any) -> float:
-    """Return the time in seconds of the first sample, from the first packet and frame of PyAV.
+    """Return the time in seconds of the first sample, from PyAV's first packet and frame.
 
-    The decoder removes the padding of the encoder, and rounds the time stamp of what remains to
-    the unit of the container, such as a millisecond. The padding itself is not rounded.
+    The decoder removes the padding of the encoder, and rounds the timestamp of what remains to the
+    unit of the container, such as a millisecond. The padding itself is not rounded.
     """
     start = 0.0 if frame.pts is None else float(frame.pts * frame.time_base)
     if packet is None or packet.pts is None or not packet.has_sidedata("skip_samples"):
@@ -59,9 +59,9 @@ def find_start(packet: Any, frame: Any) -> float:
 
 
 def find_delay(container: Any, stream: Any, start: float) -> float:
-    """Return how many seconds after the picture a stream starts, at `start`.
+    """Return how many seconds after the video a stream starts, at `start`.
 
-    Without a picture, the other audio tracks take its place.
+    Without video, the other audio tracks take its place.
     """
     others = [other for other in container.streams if other is not stream]
     pictures = [other for other in others if other.type == "video" and not is_cover(other)]

@@ -1,6 +1,6 @@
-"""Write videos: the picture and the other tracks are copied, one audio track is encoded.
+"""Write videos: the video and the other tracks are copied, and one audio track is encoded.
 
-The copied packets keep their bytes and time stamps. The new audio track starts at the time at which
+The copied packets keep their bytes and timestamps. The new audio track starts at the time at which
 the old one started.
 """
 
@@ -53,7 +53,7 @@ class VideoEncoder(PyavEncoder):
     Raises
     ------
     OutputError
-        If the container of the output can't hold the picture or another audio track.
+        If the container of the output cannot hold the video or another audio track.
     """
 
     def __init__(self, path: Path, info: AudioInfo, source: Path, warnings: list[str]) -> None:
@@ -165,9 +165,9 @@ class VideoEncoder(PyavEncoder):
         return self._container.add_attachment(name, stream.metadata.get("mimetype") or mime, image)
 
     def _read_packets(self) -> Iterator[Any]:
-        """Yield the packets to copy, up to the first one that can't be read.
+        """Yield the packets to copy, up to the first one that cannot be read.
 
-        If several videos are joined, the time stamps of the next one start again.
+        If several videos are joined, the timestamps of the next one start again.
         """
         streams = [stream for stream in self._source.streams if stream.index in self._copies]
         if not streams:
@@ -179,8 +179,8 @@ class VideoEncoder(PyavEncoder):
                 if dts is not None and dts < latest.get(index, dts):
                     time = format_duration(float(latest[index] * packet.time_base))
                     self._warnings.append(
-                        f"the picture and the other tracks after {time} are omitted, because "
-                        "their time stamps start again: are several videos joined in this file?"
+                        f"the video and the other tracks after {time} are omitted, because "
+                        "their timestamps start again: are several videos joined in this file?"
                     )
                     return
                 if dts is not None:
@@ -215,7 +215,7 @@ class VideoEncoder(PyavEncoder):
 def _open_source(file: io.BufferedReader, path: Path) -> Any:
     """Open a container, the first one in a file of joined ones, without its name.
 
-    FFmpeg could take the name for an address.
+    FFmpeg could interpret the name as a URL.
     """
     parts = find_joined_parts(path)
     return av.open(
@@ -226,7 +226,7 @@ def _open_source(file: io.BufferedReader, path: Path) -> Any:
 
 
 def _suggest_output(info: AudioInfo) -> str:
-    """Return what to do if a container can't hold the tracks of the input."""
+    """Return what to do if a container cannot hold the tracks of the input."""
     audio = "for the audio only, give output= a name that ends in .wav"
     return audio if info.format == "MKV" else f"give output= a name that ends in .mkv; {audio}"
 
@@ -234,7 +234,7 @@ def _suggest_output(info: AudioInfo) -> str:
 def _keep_metadata(metadata: dict[str, str]) -> dict[str, str]:
     """Return the metadata of an input, or of a stream, that an output gets."""
     kept = {key: text for key, text in metadata.items() if key.lower() not in CONTAINER_KEYS}
-    # FFmpeg reads the title of a track in MP4 under another name than it writes it.
+    # FFmpeg reads the title of an MP4 track under a different name than it writes.
     if "name" in kept:
         kept.setdefault("title", kept.pop("name"))
     return kept

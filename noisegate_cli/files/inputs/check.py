@@ -5,13 +5,14 @@ import stat
 from pathlib import Path
 
 from noisegate_cli.errors import AudioError
+from noisegate_cli.files.audio_info import is_plausible, quote_input
 from noisegate_cli.text import quote_path
 
 HEAD_BYTES = 12
 
 
 def read_head(path: Path, display_path: Path) -> bytes:
-    """Return the first `HEAD_BYTES` of a file, or raise AudioError if it can't be read."""
+    """Return the first `HEAD_BYTES` of a file, or raise AudioError if it cannot be read."""
     first = b""
     try:
         mode = path.stat().st_mode
@@ -42,3 +43,12 @@ def read_head(path: Path, display_path: Path) -> bytes:
     if not first:
         raise AudioError(f"{quote_path(display_path)} is empty (0 bytes): record or copy it again")
     return first
+
+
+def check_plausible(path: Path, channels: int, sample_rate: int) -> None:
+    """Raise AudioError if no recording has that number of channels at that rate in Hz."""
+    if not is_plausible(channels, sample_rate):
+        raise AudioError(
+            f"{quote_input(path)} declares {channels} channels "
+            f"at {sample_rate} Hz, which is impossible: its header is damaged"
+        )

@@ -38,9 +38,9 @@ class ReadSamples:
 
 
 def check_readable(path: Path, display_path: Path) -> None:
-    """Read a file to its end, or raise AudioError if the system can't.
+    """Read a file to its end, or raise AudioError if the system fails to.
 
-    The libraries take an error of a disk or of a network for the end of the file.
+    The libraries treat a disk or network error as the end of the file.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -90,7 +90,7 @@ def _expected_length(read: ReadSamples) -> float:
     if read.is_end_missing and read.length >= read.declared_length:
         return math.inf
     if read.info.format == "OGG" and read.declared_length == math.inf and not read.is_end_missing:
-        return read.length  # libsndfile takes bytes after the last page for a missing end.
+        return read.length  # libsndfile treats bytes after the last page as a missing end.
     return read.declared_length
 
 

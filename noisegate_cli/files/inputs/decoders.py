@@ -1,6 +1,6 @@
 """Choose the decoder of a recording, and open it.
 
-PyAV reads MPEG audio, and files that libsndfile can't read, or can't read completely. libsndfile
+PyAV reads MPEG audio, and files that libsndfile cannot read, or cannot read completely. libsndfile
 reads all other files.
 """
 
@@ -41,7 +41,7 @@ class DecoderChooser:
     parts
         Parts of the file if it is several files joined end to end; None to find them.
     warn
-        Function that gets warnings about what is not read.
+        Function that receives warnings about what is not read.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DecoderChooser:
         self.parts = parts
         """Parts of the file; None if it was not searched for them."""
         self.layout: WavLayout | None = None
-        """Chunks of a WAV file; None of other files."""
+        """Chunks of a WAV file; None for other files."""
 
     def open(self) -> "Decoder":
         """Return a decoder of the recording.
@@ -66,7 +66,7 @@ class DecoderChooser:
         Raises
         ------
         AudioError
-            If the file can't be read; the message quotes the path.
+            If the file cannot be read; the message quotes the path.
         """
         magic = read_head(self._path, self._display_path)[:4]
         kind = None if self._raw else find_format_by_magic(magic)
@@ -74,12 +74,12 @@ class DecoderChooser:
             if not self._raw:
                 if kind and kind.is_wav:
                     self.layout = read_layout(self._path)
-                if not self.layout:  # The tags of WAV files have limits of their own.
+                if not self.layout:  # The tags of WAV files have their own limits.
                     self._check_tags()
             return self._open(magic, kind)
         except AudioError:  # It is an OSError that has its message already.
             raise
-        except OSError as error:  # Files in /proc can't be searched, and a disk can fail.
+        except OSError as error:  # Files in /proc cannot be searched, and a disk can fail.
             raise unreadable_error(self._display_path, error) from error
 
     def open_rest(
@@ -87,7 +87,7 @@ class DecoderChooser:
     ) -> "ResumingDecoder | None":
         """Open the file or a part of it through PyAV, to read on where libsndfile stopped.
 
-        It is None if PyAV can't yield samples of the kind of `info`.
+        It is None if PyAV cannot yield samples of the kind of `info`.
         """
         from noisegate_cli.files.ffmpeg.decoder import PyavDecoder
 
@@ -164,7 +164,7 @@ class DecoderChooser:
             )
             if not joined.info.has_other_tracks:
                 return joined
-            joined.close()  # An output would have only the picture of the first video.
+            joined.close()  # An output would have only the video track of the first video.
             self._warn("it contains a second video, which is ignored")
             return self._open_part(self.parts[0])
         return None

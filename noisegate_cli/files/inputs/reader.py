@@ -1,7 +1,7 @@
 """Read recordings block by block in their own sample type.
 
-libsndfile reads and writes integers without change. A conversion through floats takes four times
-as long and isn't lossless (libsndfile reads with 1/32768 and writes with 32767). Samples therefore
+libsndfile reads and writes integers without change. A conversion through floats takes four times as
+long and is not lossless (libsndfile reads with 1/32768 and writes with 32767). Samples therefore
 stay int16, int32, float32 or float64, whichever represents the samples of the file exactly.
 
 Damaged recordings are read as far as possible, with a warning.
@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from noisegate_cli.errors import AudioError, DamageError, SignalError
-from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, is_plausible, quote_input
+from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo, quote_input
 from noisegate_cli.files.audio_tracks import check_track
 from noisegate_cli.files.containers.riff import MetadataChunks
 from noisegate_cli.files.formats import DEFAULT_CHANNEL_MASKS
+from noisegate_cli.files.inputs.check import check_plausible
 from noisegate_cli.files.inputs.decoders import DecoderChooser
 from noisegate_cli.files.libsndfile.decoder import SndfileDecoder
 from noisegate_cli.files.pcm import convert_to_subtype
@@ -57,7 +58,7 @@ class AudioReader:
     Raises
     ------
     AudioError
-        If the file can't be read, or has no such track; the message quotes the path.
+        If the file cannot be read, or has no such track; the message quotes the path.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class AudioReader:
 
     @property
     def chapters(self) -> "tuple[Chapter, ...]":
-        """Chapters that the container has, besides those in tags."""
+        """Chapters that the container has, in addition to those in tags."""
         return self._decoder.chapters
 
     @property
@@ -192,7 +193,7 @@ class AudioReader:
     def _validate_info(self) -> AudioInfo:
         """Return the properties of the recording, or raise AudioError if they are implausible."""
         info, layout = self._decoder.info, self._layout
-        _check_plausible(self._display_path, info)
+        check_plausible(self._display_path, info.channels, info.sample_rate)
         if self._track is not None:
             check_track(quote_input(self._display_path), self._track, info.tracks)
         if layout is None:
@@ -217,16 +218,17 @@ class AudioReader:
     def _has_all_compressed_data(self) -> bool:
         """Return whether FFmpeg reads a WAV file that is complete and holds compressed samples.
 
-        FFmpeg estimates the length of such a file, so that the length can't reveal missing samples.
+        FFmpeg estimates the length of such a file, so that the length cannot reveal missing
+        samples.
         """
         data = self._layout.data if self._layout else None
         by_ffmpeg = not isinstance(self._decoder, SndfileDecoder)
         return by_ffmpeg and self.info.is_lossy and data is not None and data.is_complete
 
     def _read_channel_mask(self, info: AudioInfo) -> int:
-        """Return the channel mask of a FLAC or Ogg file with more than two channels; 0 of others.
+        """Return the channel mask of a FLAC or Ogg file with more than two channels; 0 for others.
 
-        libsndfile doesn't report it.
+        libsndfile does not report it.
         """
         has_positions = info.format in ("FLAC", "OGG") and not info.opus_mapping_family
         if info.channels <= 2 or not has_positions:
@@ -282,14 +284,6 @@ def _is_ogg_end_missing(path: Path) -> bool:
     return is_end_missing(path)
 
 
-def _check_plausible(path: Path, info: AudioInfo) -> None:
-    if not is_plausible(info.channels, info.sample_rate):
-        raise AudioError(
-            f"{quote_input(path)} declares {info.channels} channels "
-            f"at {info.sample_rate} Hz, which is impossible: its header is damaged"
-        )
-
-
 def probe(path: Path, track: int | None = None) -> AudioInfo:
     """Return the properties of the recording at `path`; see `AudioReader` for the errors."""
     with AudioReader(path, track=track) as reader:
@@ -316,8 +310,8 @@ def open_reader(
     raw
         Sample format of a recording without a header; None for other recordings.
     allow_streaming
-        Whether standard input may be read as a stream, and so only once. Otherwise, and for
-        formats that can't be streamed, it is first spooled to a private temporary file.
+        Whether standard input may be read as a stream, and so only once. Otherwise, and for formats
+        that cannot be streamed, it is first spooled to a private temporary file.
     zero_nonfinite
         Whether to replace NaN and infinite samples with zero.
     track
@@ -332,7 +326,6 @@ def open_reader(
 
     source = StandardInput()
     if allow_streaming and (stream := StreamReader.try_open(source, raw, zero_nonfinite)):
-        _check_plausible(path, stream.info)
         check_track(quote_input(path), track, stream.info.tracks)
         yield stream
         return

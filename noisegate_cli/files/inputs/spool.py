@@ -1,4 +1,4 @@
-"""Temporary files for recordings that can't be streamed."""
+"""Temporary files for recordings that cannot be streamed."""
 
 import os
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from noisegate_cli.errors import AudioError
 from noisegate_cli.files.unfinished import remove_when_left
+from noisegate_cli.text import quote_path
 
 if TYPE_CHECKING:
     from noisegate_cli.files.inputs.stream import StandardInput
@@ -27,8 +28,10 @@ def spool_to_file(source: "StandardInput") -> Iterator[Path]:
                 while octets := source.read_available():
                     file.write(octets)
         except OSError as error:
-            message = f"standard input cannot be kept in {path}: {error.strerror}"
-            raise AudioError(message) from error
+            raise AudioError(
+                f"standard input cannot be kept in {quote_path(path.parent)}: {error.strerror}: "
+                "set TMPDIR to a folder with more room"
+            ) from error
         yield path
 
 

@@ -1,7 +1,7 @@
 """Read recordings from standard input.
 
 WAV, AU and raw PCM can be streamed. A stream may not declare its length and can be read only once:
-a recording that must be read twice, or that can't be streamed, is spooled to a file.
+a recording that must be read twice, or that cannot be streamed, is spooled to a file.
 """
 
 import io
@@ -32,6 +32,7 @@ from noisegate_cli.files.containers.riff import (
     MetadataChunks,
     WavFormat,
 )
+from noisegate_cli.files.inputs.check import check_plausible
 from noisegate_cli.files.pcm import AU_SUBTYPES, SAMPLE_WIDTH_BYTES, decode_pcm
 from noisegate_cli.files.raw_format import RawFormat
 from noisegate_cli.samples import Samples, silence_nonfinite
@@ -128,7 +129,7 @@ class StreamReader:
     def try_open(
         cls, source: StandardInput, raw: RawFormat | None, zero_nonfinite: bool = False
     ) -> "StreamReader | None":
-        """Return a reader of standard input; None if its format can't be streamed.
+        """Return a reader of standard input; None if its format cannot be streamed.
 
         Raises
         ------
@@ -154,7 +155,7 @@ class StreamReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave standard input open, because this object doesn't own it."""
+        """Leave standard input open, because this object does not own it."""
 
     def blocks(self) -> Iterator[tuple[Samples, bool]]:
         """Read to the end; see `AudioReader.blocks`. A block holds what is available."""
@@ -196,7 +197,7 @@ class StreamReader:
         yield np.zeros((0, self.info.channels), self.info.dtype), True
         if self._size and self._is_followed_by_audio(self._size):
             self.warnings.append("it contains a second recording, which is ignored")
-        # Consume data after the samples, so that the writer doesn't fail with a broken pipe.
+        # Consume data after the samples, so that the writer does not fail with a broken pipe.
         while self._source.read_available():
             pass
 
@@ -232,7 +233,7 @@ class _StreamHeader(NamedTuple):
 
 
 def _parse_wav_header(source: StandardInput) -> _StreamHeader | None:
-    """Return the header of a WAV stream; None if its samples can't be streamed."""
+    """Return the header of a WAV stream; None if its samples cannot be streamed."""
     big_endian = source.peek(0, 4) == b"RIFX"
     fmt, has_long_sizes = NO_FORMAT, False
     for chunk in walk_chunks(source.peek, FORM_BYTES, MAX_HEADER_BYTES, big_endian):
@@ -254,7 +255,7 @@ def _parse_wav_header(source: StandardInput) -> _StreamHeader | None:
 
 
 def _streamable_format(fmt: WavFormat, big_endian: bool) -> RawFormat | None:
-    """Return the format of the samples; None if they can't be streamed."""
+    """Return the format of the samples; None if they cannot be streamed."""
     subtype = {
         (1, 8): "PCM_U8",
         (1, 16): "PCM_16",
@@ -266,11 +267,12 @@ def _streamable_format(fmt: WavFormat, big_endian: bool) -> RawFormat | None:
     align = fmt.channels * fmt.bits // 8
     if subtype is None or not align or not fmt.sample_rate or fmt.block_align != align:
         return None
+    check_plausible(STDIO_PATH, fmt.channels, fmt.sample_rate)
     return RawFormat(fmt.sample_rate, fmt.channels, subtype, big_endian)
 
 
 def _parse_au_header(source: StandardInput) -> _StreamHeader | None:
-    """Return the header of an AU stream; None if its samples can't be streamed."""
+    """Return the header of an AU stream; None if its samples cannot be streamed."""
     header = source.peek(0, 24)
     if len(header) < 24:
         return None
@@ -278,5 +280,6 @@ def _parse_au_header(source: StandardInput) -> _StreamHeader | None:
     is_valid = encoding in AU_SUBTYPES and 24 <= start < MAX_HEADER_BYTES and rate and channels
     if not is_valid or len(source.peek(0, start)) < start:
         return None
+    check_plausible(STDIO_PATH, channels, rate)
     raw = RawFormat(rate, channels, AU_SUBTYPES[encoding], True)
     return _StreamHeader(raw, None if size >= MIN_STREAMED_SIZE_BYTES else size, start)

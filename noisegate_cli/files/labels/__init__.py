@@ -1,1 +1,1 @@
-"""Labels: stretches of a recording as text, in the formats of other programs."""
+"""Labels: segments of a recording as text, in the formats of other programs."""

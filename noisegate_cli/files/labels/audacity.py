@@ -7,8 +7,8 @@ from noisegate_cli.errors import LabelsError
 from noisegate_cli.files.labels.track import (
     LabelFormat,
     LabelTrack,
-    Stretch,
-    create_stretches,
+    Segment,
+    create_segments,
     format_seconds,
     numbered_lines,
     parse_seconds,
@@ -16,8 +16,8 @@ from noisegate_cli.files.labels.track import (
 
 
 def write(track: LabelTrack) -> str:
-    """Return the stretches as region labels and the moments as point labels."""
-    rows = [(stretch.start, stretch.end, stretch.text) for stretch in track.stretches]
+    """Return the segments as region labels and the moments as point labels."""
+    rows = [(segment.start, segment.end, segment.text) for segment in track.segments]
     rows += [(mark.time, mark.time, mark.text) for mark in track.marks]
     return "".join(
         f"{format_seconds(start)}\t{format_seconds(end)}\t{text}\n"
@@ -25,9 +25,9 @@ def write(track: LabelTrack) -> str:
     )
 
 
-def read(text: str) -> list[Stretch]:
+def read(text: str) -> list[Segment]:
     """Return the region labels, whatever their text. Point labels have no effect."""
-    stretches = []
+    segments = []
     for where, line in numbered_lines(text):
         if line.startswith("\\"):  # the frequencies of the label before
             continue
@@ -35,8 +35,8 @@ def read(text: str) -> list[Stretch]:
         if len(fields) < 2:
             raise LabelsError(f"{where}: it must be START, tab, END, tab, TEXT")
         start, end = (parse_seconds(field, where) for field in fields[:2])
-        stretches += create_stretches(start, end, where, "".join(fields[2:]))
-    return stretches
+        segments += create_segments(start, end, where, "".join(fields[2:]))
+    return segments
 
 
 FORMAT = LabelFormat("Audacity labels", write, read)

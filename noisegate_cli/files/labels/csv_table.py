@@ -9,8 +9,8 @@ from noisegate_cli.files.labels.track import (
     OPEN,
     LabelFormat,
     LabelTrack,
-    Stretch,
-    create_stretches,
+    Segment,
+    create_segments,
     format_seconds,
     parse_seconds,
 )
@@ -20,7 +20,7 @@ COLUMNS = ("start", "end", "label", "channel")
 
 def write(track: LabelTrack) -> str:
     """Return a table; the channel is empty if a row is about all channels."""
-    rows = [(start, end, OPEN, channel or "") for start, end, channel in track.stretches]
+    rows = [(start, end, OPEN, channel or "") for start, end, channel in track.segments]
     rows += [(mark.time, mark.time, mark.text, "") for mark in track.marks]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -30,10 +30,10 @@ def write(track: LabelTrack) -> str:
     return file.getvalue()
 
 
-def read(text: str) -> list[Stretch]:
+def read(text: str) -> list[Segment]:
     """Return the rows that last for some time; only the columns start and end are required."""
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    stretches = []
+    segments = []
     try:
         if not {"start", "end"} <= set(reader.fieldnames or ()):
             raise LabelsError(f"line 1: the header lacks start or end: {','.join(COLUMNS)}")
@@ -44,10 +44,10 @@ def read(text: str) -> list[Stretch]:
             if channel and not (channel.isdecimal() and 0 < int(channel) <= MAX_CHANNEL):
                 raise LabelsError(f"{where}: channel {channel!r} must be a number from 1")
             label = f"{OPEN} {int(channel)}" if channel else ""
-            stretches += create_stretches(start, end, where, label)
+            segments += create_segments(start, end, where, label)
     except csv.Error as error:
         raise LabelsError(f"line {reader.reader.line_num}: it is not CSV ({error})") from None
-    return stretches
+    return segments
 
 
 FORMAT = LabelFormat("CSV", write, read)

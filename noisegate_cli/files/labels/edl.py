@@ -1,4 +1,4 @@
-"""Edit decision list in the CMX 3600 format: the stretches as events at their own times.
+"""Edit decision list in the CMX 3600 format: the segments as events at their own times.
 
 Times are rounded outwards to whole frames, so that no open part is lost. The timecode counts all
 frames (non-drop-frame). The format has no field for the frame rate: a comment states it.
@@ -13,13 +13,13 @@ from noisegate_cli.errors import LabelsError
 from noisegate_cli.files.labels.track import (
     LabelFormat,
     LabelTrack,
-    Stretch,
-    create_stretches,
+    Segment,
+    create_segments,
     numbered_lines,
 )
 
 DEFAULT_FRAMES_PER_S = Fraction(25)
-"""Frame rate of recordings without a picture."""
+"""Frame rate of recordings without video."""
 
 MAX_TIMECODE_S = 24 * 3600
 """Timecodes end after a day."""
@@ -36,7 +36,7 @@ _EVENT = re.compile(rf"\s*\d+\s+\S+\s+\S+\s+\S+(?:\s+\d+)?\s+{_TIMECODE}\s+{_TIM
 
 
 def write(track: LabelTrack) -> str:
-    """Return an event for each stretch, with the moments as locators of the event before them."""
+    """Return an event for each segment, with the moments as locators of the event before them."""
     all_channels = "A" if track.channels == 1 else "AA"
     tracks = {None: all_channels, 1: "A"}
     marks = list(track.marks)
@@ -62,14 +62,14 @@ def write(track: LabelTrack) -> str:
 def _merge_events(track: LabelTrack, rate: Fraction) -> list[tuple[int, int, int | None]]:
     """Return the start and the end in frames and the channel of each event, by start.
 
-    Stretches that overlap after rounding are one event.
+    Segments that overlap after rounding are one event.
     """
     events = []
-    for channel, stretches in track.by_channel.items():
+    for channel, segments in track.by_channel.items():
         merged: list[tuple[int, int]] = []
-        for stretch in stretches:
-            start = math.floor(stretch.start * rate + ROUNDING_FRAMES)
-            end = math.ceil(stretch.end * rate - ROUNDING_FRAMES)
+        for segment in segments:
+            start = math.floor(segment.start * rate + ROUNDING_FRAMES)
+            end = math.ceil(segment.end * rate - ROUNDING_FRAMES)
             if merged and start <= merged[-1][1]:
                 start, end = merged[-1][0], max(end, merged.pop()[1])
             merged.append((start, end))
@@ -84,9 +84,9 @@ def _format(frames: int, rate: Fraction) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame:02}"
 
 
-def read(text: str) -> list[Stretch]:
+def read(text: str) -> list[Segment]:
     """Return the source times of all events; they are about all channels."""
-    stretches, rate = [], DEFAULT_FRAMES_PER_S
+    segments, rate = [], DEFAULT_FRAMES_PER_S
     if comment := _FRAME_RATE.search(text):
         rate = max(Fraction(1), Fraction(int(comment[1]), int(comment[2])))
     for where, line in numbered_lines(text):
@@ -96,8 +96,8 @@ def read(text: str) -> list[Stretch]:
         if match is None:
             raise LabelsError(f"{where}: it is not an event of CMX 3600")
         start, end = (_parse(match[i], rate, where) for i in (1, 2))
-        stretches += create_stretches(start, end, where)
-    return stretches
+        segments += create_segments(start, end, where)
+    return segments
 
 
 def _parse(timecode: str, rate: Fraction, where: str) -> float:

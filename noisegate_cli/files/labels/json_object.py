@@ -8,8 +8,8 @@ from noisegate_cli.files.labels.track import (
     MAX_CHANNEL,
     LabelFormat,
     LabelTrack,
-    Stretch,
-    create_stretches,
+    Segment,
+    create_segments,
 )
 from noisegate_cli.text import escape_undecodable
 
@@ -17,11 +17,11 @@ DECIMALS = 9
 
 
 def write(track: LabelTrack) -> str:
-    """Return an object with each stretch and each moment on a line of its own."""
+    """Return an object with each segment and each moment on its own line."""
     segments = [
         {"start": round(start, DECIMALS), "end": round(end, DECIMALS)}
         | ({"channel": channel} if channel else {})
-        for start, end, channel in track.stretches
+        for start, end, channel in track.segments
     ]
     marks = [{"time": round(mark.time, DECIMALS), "label": mark.text} for mark in track.marks]
     return (
@@ -37,7 +37,7 @@ def _format_rows(rows: list[dict[str, Any]]) -> str:
     return "[" + ",".join(f"\n  {json.dumps(row)}" for row in rows) + "]"
 
 
-def read(text: str) -> list[Stretch]:
+def read(text: str) -> list[Segment]:
     """Return the list `segments` of an object, or a list of [start, end]."""
     try:
         data = json.loads(text, parse_constant=_refuse_constant)
@@ -48,17 +48,17 @@ def read(text: str) -> list[Stretch]:
     rows = data.get("segments") if isinstance(data, dict) else data
     if not isinstance(rows, list):
         raise LabelsError('it has no "segments": [{"start": 1.5, "end": 2.5}]')
-    stretches = []
+    segments = []
     for number, row in enumerate(rows, 1):
-        stretches += _read_row(row, f"segment {number}")
-    return stretches
+        segments += _read_row(row, f"segment {number}")
+    return segments
 
 
 def _refuse_constant(name: str) -> None:
     raise LabelsError(f"{name} is not a time in seconds")
 
 
-def _read_row(row: Any, where: str) -> list[Stretch]:
+def _read_row(row: Any, where: str) -> list[Segment]:
     start = end = channel = None
     if isinstance(row, dict):
         start, end, channel = row.get("start"), row.get("end"), row.get("channel")
@@ -71,8 +71,8 @@ def _read_row(row: Any, where: str) -> list[Stretch]:
     ):
         raise LabelsError(f"{where}: channel {json.dumps(channel)} must be a number from 1")
     return [
-        stretch._replace(channel=channel)
-        for stretch in create_stretches(float(start), float(end), where)
+        segment._replace(channel=channel)
+        for segment in create_segments(float(start), float(end), where)
     ]
 
 

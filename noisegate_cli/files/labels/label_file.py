@@ -10,7 +10,7 @@ from pathlib import Path
 from noisegate_cli.errors import LabelsError
 from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.files.labels.registry import LABEL_FORMATS, find_label_format, find_reader
-from noisegate_cli.files.labels.track import LabelFormat, LabelTrack, Stretch
+from noisegate_cli.files.labels.track import LabelFormat, LabelTrack, Segment
 from noisegate_cli.files.outputs.atomic import is_stream, open_partial_file, wrap_write_errors
 from noisegate_cli.files.outputs.partial_files import make_folders
 from noisegate_cli.files.outputs.stream import write_all
@@ -20,7 +20,7 @@ MAX_LABEL_BYTES = 1 << 26
 """Maximum size of a label file that is read: a million labels."""
 
 STREAM_FORMAT = ".txt"
-"""Ending of the format for standard output and devices, whose names have no ending."""
+"""Extension that stands for the format of standard output and devices, which have none."""
 
 
 def find_output_format(path: Path) -> LabelFormat:
@@ -39,9 +39,9 @@ def open_label_writer(
     Raises
     ------
     LabelsError
-        If no format has the ending of the name.
+        If no format has the extension of the name.
     OutputError
-        If `path` exists and `force` is false, or if it can't be written.
+        If `path` exists and `force` is false, or if it cannot be written.
     """
     label_format = find_output_format(path)
 
@@ -70,13 +70,13 @@ def _write_to_stream(path: Path, octets: bytes) -> None:
             write_all(sink, octets)
 
 
-def read_label_file(path: Path) -> list[Stretch]:
-    """Return the stretches in a label file.
+def read_label_file(path: Path) -> list[Segment]:
+    """Return the segments in a label file.
 
     Raises
     ------
     LabelsError
-        If it can't be read, or is malformed; the message quotes the path and names the line.
+        If it cannot be read, or is malformed; the message quotes the path and names the line.
     """
     read = find_reader(path)
     try:

@@ -1,4 +1,4 @@
-"""All formats of label files, by the ending of the file name."""
+"""All formats of label files, by the extension of the file name."""
 
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -30,16 +30,16 @@ LABEL_FORMATS: Mapping[str, LabelFormat] = MappingProxyType(
         ".rpp": reaper.FORMAT,
     }
 )
-"""Formats by ending, in its usual case; other cases are accepted too."""
+"""Formats by extension, in its usual case; other cases are accepted too."""
 
 
 def find_label_format(path: PurePath) -> LabelFormat:
-    """Return the format of a label file, by the ending of its name.
+    """Return the format of a label file, by the extension of its name.
 
     Raises
     ------
     LabelsError
-        If no format has this ending; the message lists the endings.
+        If no format has this extension; the message lists the extensions.
     """
     ending = _find_ending(path.suffix)
     if ending is None:
@@ -54,17 +54,17 @@ def find_label_format(path: PurePath) -> LabelFormat:
 
 
 def _find_ending(text: str) -> str | None:
-    """Return the ending that equals `text` apart from the case, as `LABEL_FORMATS` has it."""
+    """Return the extension that equals `text` apart from the case, as `LABEL_FORMATS` has it."""
     return next((ending for ending in LABEL_FORMATS if ending.lower() == text.lower()), None)
 
 
 def find_reader(path: PurePath) -> Read:
-    """Return the function that reads a label file, by the ending of its name.
+    """Return the function that reads a label file, by the extension of its name.
 
     Raises
     ------
     LabelsError
-        If no format has this ending, or ngate only writes it; the message lists the endings.
+        If no format has this extension, or ngate only writes it; the message lists the extensions.
     """
     read = find_label_format(path).read
     if read is None:

@@ -9,8 +9,8 @@ from noisegate_cli.errors import LabelsError
 from noisegate_cli.files.labels.track import (
     LabelFormat,
     LabelTrack,
-    Stretch,
-    create_stretches,
+    Segment,
+    create_segments,
     format_seconds,
     numbered_lines,
     parse_seconds,
@@ -20,21 +20,21 @@ SPEAKER = "SPEAKER"
 
 
 def write(track: LabelTrack) -> str:
-    """Return a SPEAKER line for each stretch."""
+    """Return a SPEAKER line for each segment."""
     stem = track.name.rpartition(".")[0] or track.name
     file = re.sub(r"\s", "_", stem) or "recording"
     return "".join(
         f"{SPEAKER} {file} {channel or 1} {format_seconds(start)} "
         f"{format_seconds(round(end, 9) - round(start, 9))} <NA> <NA> "
-        f"{stretch.text.replace(' ', '_')} <NA> <NA>\n"
-        for stretch in track.stretches
-        for start, end, channel in [stretch]
+        f"{segment.text.replace(' ', '_')} <NA> <NA>\n"
+        for segment in track.segments
+        for start, end, channel in [segment]
     )
 
 
-def read(text: str) -> list[Stretch]:
-    """Return the stretches of SPEAKER lines; the name `open_2` restricts one to channel 2."""
-    stretches = []
+def read(text: str) -> list[Segment]:
+    """Return the segments of SPEAKER lines; the name `open_2` restricts one to channel 2."""
+    segments = []
     file = ""
     for where, line in numbered_lines(text):
         fields = line.split()
@@ -52,8 +52,8 @@ def read(text: str) -> list[Stretch]:
                     "keep the lines of one recording"
                 )
             start, duration = (parse_seconds(field, where) for field in fields[3:5])
-            stretches += create_stretches(start, start + duration, where, fields[7])
-    return stretches
+            segments += create_segments(start, start + duration, where, fields[7])
+    return segments
 
 
 FORMAT = LabelFormat("RTTM", write, read)

@@ -3,17 +3,17 @@
 import re
 
 from noisegate_cli.errors import LabelsError
-from noisegate_cli.files.labels.track import LabelFormat, LabelTrack, Stretch, create_stretches
+from noisegate_cli.files.labels.track import LabelFormat, LabelTrack, Segment, create_segments
 
 _TIME = r"(\d+):([0-5]?\d):([0-5]?\d)[,.](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
 
 
 def write(track: LabelTrack) -> str:
-    """Return a subtitle for each stretch."""
+    """Return a subtitle for each segment."""
     return "".join(
-        f"{number}\n{_format(stretch.start)} --> {_format(stretch.end)}\n{stretch.text}\n\n"
-        for number, stretch in enumerate(track.stretches, 1)
+        f"{number}\n{_format(segment.start)} --> {_format(segment.end)}\n{segment.text}\n\n"
+        for number, segment in enumerate(track.segments, 1)
     )
 
 
@@ -22,9 +22,9 @@ def _format(seconds: float) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{ms // 1000:02},{ms % 1000:03}"
 
 
-def read(text: str) -> list[Stretch]:
+def read(text: str) -> list[Segment]:
     """Return the times of all subtitles; the text `open 2` restricts one to channel 2."""
-    stretches = []
+    segments = []
     lines = text.replace("\r\n", "\n").split("\n")
     for number, line in enumerate(lines, 1):
         if "-->" not in line:
@@ -36,10 +36,10 @@ def read(text: str) -> list[Stretch]:
             )
         label = lines[number] if number < len(lines) else ""
         start, end = _parse(match.groups()[:4]), _parse(match.groups()[4:])
-        stretches += create_stretches(start, end, f"line {number}", label)
-    if not stretches and text.strip():
+        segments += create_segments(start, end, f"line {number}", label)
+    if not segments and text.strip():
         raise LabelsError("line 1: it has no line like 00:00:01,500 --> 00:00:02,500")
-    return stretches
+    return segments
 
 
 def _parse(fields: tuple[str, ...]) -> float:

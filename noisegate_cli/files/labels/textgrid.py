@@ -12,8 +12,8 @@ from noisegate_cli.files.labels.track import (
     LabelFormat,
     LabelTrack,
     Mark,
-    Stretch,
-    create_stretches,
+    Segment,
+    create_segments,
     format_seconds,
     parse_channel,
     parse_seconds,
@@ -28,10 +28,10 @@ _FREE_STANDING = re.compile(r'"|<|[-+]?[\d.]')
 
 def write(track: LabelTrack) -> str:
     """Return a TextGrid in the long format; intervals without text are closed."""
-    end = format_seconds(max([track.duration, *(stretch.end for stretch in track.stretches)]))
+    end = format_seconds(max([track.duration, *(segment.end for segment in track.segments)]))
     tiers = [
-        _format_intervals(OPEN if channel is None else f"{OPEN} {channel}", stretches, end)
-        for channel, stretches in track.by_channel.items()
+        _format_intervals(OPEN if channel is None else f"{OPEN} {channel}", segments, end)
+        for channel, segments in track.by_channel.items()
     ]
     if track.marks:
         tiers.append(_format_points(track.marks, end))
@@ -42,14 +42,14 @@ def write(track: LabelTrack) -> str:
     return "\n".join(header) + "\n"
 
 
-def _format_intervals(name: str, stretches: list[Stretch], end: str) -> list[str]:
+def _format_intervals(name: str, segments: list[Segment], end: str) -> list[str]:
     """Return the lines of a tier, whose intervals follow each other from 0 to `end`."""
     edges, position = [], format_seconds(0)
-    for stretch in stretches:
-        start = format_seconds(stretch.start)
+    for segment in segments:
+        start = format_seconds(segment.start)
         if start != position:
             edges.append((position, start, ""))
-        position = format_seconds(stretch.end)
+        position = format_seconds(segment.end)
         edges.append((start, position, OPEN))
     if position != end or not edges:
         edges.append((position, end, ""))
@@ -76,7 +76,7 @@ def _format_header(kind: str, name: str, end: str) -> list[str]:
     return [f'class = "{kind}"', f'name = "{name}"', "xmin = 0", f"xmax = {end}"]
 
 
-def read(text: str) -> list[Stretch]:
+def read(text: str) -> list[Segment]:
     """Return the intervals with text, in the long or the short format.
 
     If there are tiers called `open`, or `open 2` for channel 2, the others have no effect.
@@ -86,27 +86,27 @@ def read(text: str) -> list[Stretch]:
         raise LabelsError("line 1: it is not a TextGrid that Praat has saved as a text file")
     tokens.read_text(), tokens.read_text()
     tokens.read_seconds(), tokens.read_seconds()
-    tiers: list[tuple[str, list[Stretch]]] = []
+    tiers: list[tuple[str, list[Segment]]] = []
     if tokens.read_flag() == "<exists>":
         for _ in range(tokens.read_count()):
             tiers.append(_read_tier(tokens))
     own = [tier for tier in tiers if tier[0] == OPEN or parse_channel(tier[0])]
-    return [stretch for _, stretches in own or tiers for stretch in stretches]
+    return [segment for _, segments in own or tiers for segment in segments]
 
 
-def _read_tier(tokens: "_Tokens") -> tuple[str, list[Stretch]]:
+def _read_tier(tokens: "_Tokens") -> tuple[str, list[Segment]]:
     kind, name = tokens.read_text(), tokens.read_text()
     if kind not in ("IntervalTier", "TextTier"):
         raise LabelsError(f"{tokens.where}: {kind!r} is neither IntervalTier nor TextTier")
     tokens.read_seconds(), tokens.read_seconds()
-    stretches = []
+    segments = []
     for _ in range(tokens.read_count()):
         start = tokens.read_seconds()
         end = tokens.read_seconds() if kind == "IntervalTier" else start
         where = tokens.where
         if tokens.read_text().strip():
-            stretches += create_stretches(start, end, where, name)
-    return name, stretches
+            segments += create_segments(start, end, where, name)
+    return name, segments
 
 
 class _Tokens:

@@ -10,14 +10,14 @@ from typing import NamedTuple, TypeAlias
 from noisegate_cli.errors import LabelsError
 
 OPEN = "open"
-"""Text of the label of a stretch."""
+"""Text of the label of a segment."""
 
 MAX_CHANNEL = 9999
 """Maximum number of a channel in a label."""
 
 
-class Stretch(NamedTuple):
-    """A stretch of a recording."""
+class Segment(NamedTuple):
+    """A segment of a recording."""
 
     start: float
     """In seconds."""
@@ -54,14 +54,14 @@ class LabelTrack:
     """Duration of the recording in seconds."""
     channels: int
     """Number of channels of the recording."""
-    stretches: tuple[Stretch, ...]
-    """Stretches in order of their start."""
+    segments: tuple[Segment, ...]
+    """Segments in order of their start."""
     marks: tuple[Mark, ...] = ()
     """Moments in order of their time."""
     envelopes: tuple[Envelope, ...] = ()
     """Gain curve of all channels, or of each channel."""
     frame_rate: Fraction | None = None
-    """Frames per second of the picture; None without a picture."""
+    """Frames per second of the video; None without video."""
 
     @property
     def name(self) -> str:
@@ -69,18 +69,18 @@ class LabelTrack:
         return re.split(r"[/\\]", self.path)[-1]
 
     @property
-    def by_channel(self) -> dict[int | None, list[Stretch]]:
-        """Stretches by channel: under None, or under each channel."""
-        is_separate = len(self.envelopes) > 1 or any(s.channel for s in self.stretches)
+    def by_channel(self) -> dict[int | None, list[Segment]]:
+        """Segments by channel: under None, or under each channel."""
+        is_separate = len(self.envelopes) > 1 or any(s.channel for s in self.segments)
         channels = range(1, self.channels + 1) if is_separate else [None]
         return {
-            channel: [stretch for stretch in self.stretches if stretch.channel == channel]
+            channel: [segment for segment in self.segments if segment.channel == channel]
             for channel in channels
         }
 
 
 Write: TypeAlias = Callable[[LabelTrack], str]
-Read: TypeAlias = Callable[[str], list[Stretch]]
+Read: TypeAlias = Callable[[str], list[Segment]]
 
 
 class LabelFormat(NamedTuple):
@@ -90,7 +90,7 @@ class LabelFormat(NamedTuple):
     write: Write
     """Return a track as text."""
     read: Read | None = None
-    """Return the stretches in a text; None if the format is only written.
+    """Return the segments in a text; None if the format is only written.
 
     Raises LabelsError, with the number of the line, if the text is malformed.
     """
@@ -125,8 +125,8 @@ def parse_seconds(text: str, where: str) -> float:
     return seconds
 
 
-def create_stretches(start: float, end: float, where: str, text: str = "") -> list[Stretch]:
-    """Return the stretch from `start` to `end` in a list, which is empty if both are equal.
+def create_segments(start: float, end: float, where: str, text: str = "") -> list[Segment]:
+    """Return the segment from `start` to `end` in a list, which is empty if both are equal.
 
     Parameters
     ----------
@@ -140,13 +140,13 @@ def create_stretches(start: float, end: float, where: str, text: str = "") -> li
     Raises
     ------
     LabelsError
-        If the stretch begins before 0, or ends before it begins.
+        If the segment begins before 0, or ends before it begins.
     """
     if start < 0:
         raise LabelsError(f"{where}: {start:g} s is before the recording")
     if end < start:
         raise LabelsError(f"{where}: it ends at {end:g} s, before it starts at {start:g} s")
-    return [Stretch(start, end, parse_channel(text))] if end > start else []
+    return [Segment(start, end, parse_channel(text))] if end > start else []
 
 
 def parse_channel(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Order of channels, paths and error messages of libsndfile."""
+"""Channel order, paths and error messages of libsndfile."""
 
 import os
 from pathlib import Path

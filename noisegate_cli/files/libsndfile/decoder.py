@@ -32,7 +32,7 @@ OGG_HOLE_LOG_MESSAGE = "libogg reports a hole"
 """Message in libsndfile's log that reveals a damaged part of an Ogg file."""
 
 UNKNOWN_LENGTH_SAMPLES = 1 << 62
-"""libsndfile reports at least this many samples if a file doesn't declare its length."""
+"""libsndfile reports at least this many samples if a file does not declare its length."""
 
 
 class SndfileDecoder:
@@ -41,7 +41,7 @@ class SndfileDecoder:
     Raises
     ------
     soundfile.SoundFileError, OSError
-        If libsndfile can't read the file.
+        If libsndfile cannot read the file.
     """
 
     def __init__(

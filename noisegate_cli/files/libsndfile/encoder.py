@@ -66,24 +66,23 @@ class SndfileEncoder:
 
 @cache
 def unsupported_reason(info: AudioInfo) -> str:
-    """Return why libsndfile can't write such a recording, or an empty string if it can.
+    """Return why libsndfile cannot write such a recording, or an empty string if it can.
 
     A trial is necessary because libsndfile's table of formats is wrong.
     """
     if info.format == "SD2":
         return "an SD2 file consists of two files"
     adds_sample = info.format == "VOC" and info.subtype in ("ULAW", "ALAW")
-    # ALAC goes through a temporary file. If that can't be written, libsndfile drops the samples
-    # or frees memory twice. libsndfile can't read the DWVW files that it writes.
+    # ALAC goes through a temporary file. If that cannot be written, libsndfile drops the samples
+    # or frees memory twice. libsndfile cannot read the DWVW files that it writes.
     if adds_sample or info.subtype.startswith(("ALAC", "DWVW")):
         return f"libsndfile cannot write {info.subtype} in {info.format} exactly"
-    max_rate_hz = find_subtype(info.subtype).max_encoder_rate_hz
-    if 0 < max_rate_hz < info.sample_rate:
-        return f"{usual_name(info.subtype)} is limited to {max_rate_hz} Hz"
+    if limit := _exceeded_limit(info):
+        return f"{usual_name(info.subtype)} is limited to {limit}"
     file = io.BytesIO()
     try:
         with sf.SoundFile(file, "w", **_sndfile_parameters(info)) as trial:
-            # FLAC checks its parameters only now. VOX ADPCM can't write a single sample.
+            # FLAC checks its parameters only now. VOX ADPCM cannot write a single sample.
             trial.write(np.zeros((2, info.channels), info.dtype))
     except (sf.SoundFileError, ValueError) as error:
         return error_text(error)
@@ -93,8 +92,18 @@ def unsupported_reason(info: AudioInfo) -> str:
     return f"its sample rate would become {rate} Hz"
 
 
+def _exceeded_limit(info: AudioInfo) -> str:
+    """Return the limit of the encoder that a recording exceeds; empty if it exceeds none."""
+    subtype = find_subtype(info.subtype)
+    if 0 < subtype.max_encoder_rate_hz < info.sample_rate:
+        return f"{subtype.max_encoder_rate_hz} Hz"
+    if 0 < subtype.max_encoder_channels < info.channels:
+        return f"{subtype.max_encoder_channels} channels"
+    return ""
+
+
 def _read_sample_rate(file: io.BytesIO) -> int | None:
-    """Return the sample rate of a new file; None if it can't be read."""
+    """Return the sample rate of a new file; None if it cannot be read."""
     file.seek(0)
     try:
         with sf.SoundFile(file) as reopened:

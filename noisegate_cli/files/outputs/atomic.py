@@ -68,7 +68,7 @@ def check_overwrite(path: Path, force: bool) -> None:
 
 
 def is_stream(path: Path) -> bool:
-    """Return whether an output can't be replaced: standard output, a named pipe or a device."""
+    """Return whether an output cannot be replaced: standard output, a named pipe or a device."""
     if path == STDIO_PATH:
         return True
     try:
@@ -90,7 +90,7 @@ def wrap_write_errors(path: Path) -> Iterator[None]:
 
 
 def unwritable_message(path: Path, error: Exception) -> str:
-    """Return the error message for an output that can't be written."""
+    """Return the error message for an output that cannot be written."""
     if isinstance(error, AssertionError):
         reason = "not all samples were written, is the disk full?"
     else:

@@ -1,4 +1,4 @@
-"""Write a file other than a recording, such as a picture: completely or not at all."""
+"""Write a file other than a recording, such as a plot: completely or not at all."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def check_document(
     path
         Path of the document.
     kind
-        What it is, for messages, such as "a picture".
+        What it is, for messages, such as "a plot".
     extensions
         Extensions that it may have, without dots.
     others
@@ -56,7 +56,7 @@ def write_document(path: Path, content: bytes, force: bool = False, fsync: bool 
     Raises
     ------
     OutputError
-        If it exists and `force` is false, or can't be written.
+        If it exists and `force` is false, or cannot be written.
     """
     check_overwrite(path, force)
     with wrap_write_errors(path):

@@ -39,12 +39,12 @@ def open_encoder(path: Path, info: AudioInfo, metadata: "InputMetadata | None") 
 
 
 def unsupported_reason(info: AudioInfo) -> str:
-    """Return why such a file can't be written, or an empty string if it can."""
+    """Return why such a file cannot be written, or an empty string if it can."""
     if _uses_pyav(info):
         from noisegate_cli.files.ffmpeg.encoder import unsupported_reason
     else:
         from noisegate_cli.files.libsndfile.encoder import unsupported_reason
-    # Without the properties that don't matter, most calls find their answer in the cache.
+    # Without the properties that do not matter, most calls find their answer in the cache.
     # Whether there is a bit rate matters, but not its value.
     return unsupported_reason(
         replace(info, path=NO_PATH, samples=0, bit_rate=min(1, info.bit_rate), frame_rate=None)
@@ -75,7 +75,7 @@ def _create_encoder(path: Path, info: AudioInfo, metadata: "InputMetadata | None
 
 
 def _restrict_mode(path: Path, source: Path) -> None:
-    """Remove the permissions of a new file that `source` doesn't have."""
+    """Remove the permissions of a new file that `source` does not have."""
     # The owner keeps write permission, because the file is opened again to add tags.
     with suppress(OSError):  # The input may have vanished, which is reported elsewhere.
         mode = stat.S_IMODE(path.stat().st_mode)

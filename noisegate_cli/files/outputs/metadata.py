@@ -1,4 +1,4 @@
-"""Metadata of the input, and its way to the output."""
+"""Metadata of the input, and how it is copied to the output."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -26,13 +26,13 @@ class InputMetadata:
     """Tags that the decoder of the input reports."""
     chunks: MetadataChunks | None = None
     decoder_chapters: "tuple[Chapter, ...]" = ()
-    """Chapters that the decoder of the input reports, besides those in tags."""
+    """Chapters that the decoder of the input reports, in addition to those in tags."""
     duration: float = 0.0
     """Duration of the input in seconds; 0 if unknown."""
     keep_mtime: bool = False
     """Whether to copy the modification time."""
     keep_mode: bool = False
-    """Whether the output gets no permissions that the input doesn't have, except for the owner."""
+    """Whether the output gets no permissions that the input does not have, except for the owner."""
     warnings: list[str] = field(default_factory=list)
     """Warnings about metadata that could not be copied."""
 
@@ -64,7 +64,7 @@ class InputMetadata:
             self.warnings.append(warning)
 
     def warn_of_lost_chapters(self, chapters: "tuple[Chapter, ...]", info: AudioInfo) -> None:
-        """Add a warning if there are chapters, which an output can't store."""
+        """Add a warning if there are chapters, which an output cannot store."""
         if chapters:
             self.warn(
                 f"its {len(chapters)} chapters are not copied: "

@@ -5,7 +5,10 @@ The main process of a batch imports this module, so it must not load numpy.
 
 import os
 from dataclasses import dataclass
+from numbers import Integral, Real
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import STDIO_PATH
@@ -45,8 +48,8 @@ class OutputOptions:
     Raises
     ------
     SettingsError
-        If the format, the subtype, the track or the bit rate doesn't exist, or the suffix can't be
-        part of a file name. The message quotes the value.
+        If the format, the subtype, the track or the bit rate does not exist, or the suffix cannot
+        be part of a file name. The message quotes the value.
 
     Examples
     --------
@@ -65,6 +68,7 @@ class OutputOptions:
     inside: Path | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.format is not None:
             extension = f".{self.format.lower().removeprefix('.')}"
             if extension not in WRITABLE_EXTENSIONS:
@@ -87,10 +91,7 @@ class OutputOptions:
             from noisegate_cli.files.labels.registry import check_label_extension
 
             object.__setattr__(self, "labels", check_label_extension(self.labels))
-        if self.track is not None and self.track < 1:
-            raise SettingsError(
-                f"track {self.track} is not a track number: the first one is track=1"
-            )
+        check_track_number(self.track)
         if self.bit_rate is not None:
             if self.quality is not None:
                 raise SettingsError("use either bit_rate= or quality=, not both")
@@ -101,6 +102,32 @@ class OutputOptions:
             raise SettingsError(
                 f"suffix {self.suffix!r} cannot be part of a file name: give for example _gated"
             )
+
+    def _check_types(self) -> None:
+        for name in ("format", "subtype", "suffix", "labels"):
+            value = getattr(self, name)
+            if not isinstance(value, str | None):
+                raise SettingsError(f"{name} {value!r} must be text")
+        is_number = isinstance(self.quality, Real) and not isinstance(self.quality, bool)
+        if self.quality is not None and not is_number:
+            raise SettingsError(f"quality {self.quality!r} must be a number")
+        if self.inside is not None:
+            if not isinstance(self.inside, str | PathLike):
+                raise SettingsError(f"inside {self.inside!r} must be the path of a folder")
+            object.__setattr__(self, "inside", Path(self.inside))
+
+
+def check_track_number(track: Any) -> None:
+    """Check the number of an audio track; None is the main one.
+
+    Raises
+    ------
+    SettingsError
+        If it is not a whole number from 1.
+    """
+    is_number = isinstance(track, Integral) and not isinstance(track, bool)
+    if track is not None and not (is_number and track >= 1):
+        raise SettingsError(f"track {track!r} is not a track number: the first one is track=1")
 
 
 DEFAULT_OUTPUT_OPTIONS = OutputOptions()

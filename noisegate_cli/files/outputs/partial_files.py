@@ -1,4 +1,4 @@
-"""Names of partial files, their way to the disk, and removal of those that a crash has left."""
+"""Names of partial files, flushing them to disk, and removing those that a crash has left."""
 
 import errno
 import os
@@ -51,7 +51,7 @@ def rename_without_replacing(partial: Path, path: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Wait until a file is on the disk, so that it survives a power cut."""
+    """Wait until a file is on the disk, so that it survives a power failure."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -61,7 +61,7 @@ def sync_file(path: Path) -> None:
 
 def sync_folders(folders: Iterable[Path]) -> None:
     """Wait until the names in some folders are on the disk."""
-    if os.name == "nt":  # Windows can't open folders.
+    if os.name == "nt":  # Windows cannot open folders.
         return
     for folder in folders:
         descriptor = os.open(folder, os.O_RDONLY)

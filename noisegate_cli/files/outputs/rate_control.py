@@ -9,7 +9,7 @@ from typing import NamedTuple
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.formats import usual_name
-from noisegate_cli.text import normalize_number, quote_path
+from noisegate_cli.text import normalize_number, pluralize, quote_path
 
 MIN_BITS_PER_S = 1000
 """Smaller numbers without a unit are in kbit/s, because no codec has such a low bit rate."""
@@ -97,7 +97,8 @@ def _check_bit_rate(info: AudioInfo, bit_rate: int) -> None:
     if not lowest <= bit_rate <= highest:
         raise OutputError(
             f"{quote_path(info.path)}: bit rate {bit_rate / 1000:g}k is out of range for "
-            f"{usual_name(info.subtype)} with {info.channels} channels at {info.sample_rate} Hz: "
+            f"{usual_name(info.subtype)} with {pluralize(info.channels, 'channel')} at "
+            f"{info.sample_rate} Hz: "
             f"give bit_rate= {lowest / 1000:g}k to {highest / 1000:g}k"
         )
 

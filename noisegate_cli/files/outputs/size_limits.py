@@ -1,4 +1,4 @@
-"""Limits on the size of outputs, which libsndfile doesn't check: larger sizes would wrap around."""
+"""Limits on the size of outputs. libsndfile does not check them: larger sizes wrap around."""
 
 import math
 
@@ -23,7 +23,7 @@ def max_samples(info: AudioInfo) -> float:
 
 
 def check_size(info: AudioInfo, samples: int) -> None:
-    """Raise OutputError if a file can't hold a number of samples per channel."""
+    """Raise OutputError if a file cannot hold a number of samples per channel."""
     if samples > (limit := max_samples(info)):
         extension = ".w64" if info.container.is_wav else ".wav"
         raise OutputError(

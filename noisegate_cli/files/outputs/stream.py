@@ -63,7 +63,7 @@ class StreamEncoder:
         return header
 
     def abandon(self) -> None:
-        """Do nothing: an incomplete stream can't be undone."""
+        """Do nothing: an incomplete stream cannot be undone."""
 
 
 def can_stream(info: AudioInfo) -> bool:

@@ -22,7 +22,7 @@ from noisegate_cli.files.outputs.encoders import unsupported_reason
 from noisegate_cli.files.outputs.naming import DEFAULT_OUTPUT_OPTIONS, OutputOptions, add_suffix
 from noisegate_cli.files.outputs.size_limits import check_size
 from noisegate_cli.files.outputs.wav_encoder import rf64_if_large
-from noisegate_cli.text import quote_path
+from noisegate_cli.text import pluralize, quote_path
 
 
 def output_info(
@@ -35,7 +35,7 @@ def output_info(
     Raises
     ------
     OutputError
-        If the extension is unknown, or its format can't hold the recording or is too small for it.
+        If the extension is unknown, or its format cannot hold the recording or is too small for it.
     """
     container = _choose_container(source, path, options)
     endian = source.endian if container.name == source.format else "FILE"
@@ -67,9 +67,11 @@ def output_info(
             return info
     if options.subtype:
         raise OutputError(
-            f"{quote_path(path)} cannot store {usual_name(options.subtype)}: "
-            f"{_describe_subtypes(container)}"
+            f"{quote_path(path)} cannot store {options.subtype}"
+            f"{_describe_subtypes(replace(source, path=path, format=container.name))}"
         )
+    if extension not in WRITABLE_EXTENSIONS and not is_stream(path):
+        raise _unknown_extension(path)
     raise OutputError(
         f"{quote_path(path)} cannot store this recording ({reason}): "
         "use output= with a name that ends in .wav"
@@ -91,10 +93,7 @@ def _choose_container(source: AudioInfo, path: Path, options: OutputOptions) -> 
         )
         name = WRITABLE_EXTENSIONS.get(extension, input_format)
     if not name:
-        raise OutputError(
-            f"{quote_path(path)} has no known extension: "
-            f"end the name in one of {' '.join(WRITABLE_EXTENSIONS)}"
-        )
+        raise _unknown_extension(path)
     keeps_variant = name == family.name and family.writer == "libsndfile"
     return source.container if keeps_variant else find_format(name)
 
@@ -146,19 +145,31 @@ def _choose_bit_rate(source: AudioInfo, output: AudioInfo) -> int:
     return round(transparent * output.channels * rate_factor)
 
 
-def _describe_subtypes(container: Format) -> str:
-    subtypes = (
-        container.encoders
-        if container.writer == "ffmpeg"
-        else sf.available_subtypes(container.name)
+def _describe_subtypes(info: AudioInfo) -> str:
+    """Return the end of a message with the subtypes that the output can have."""
+    names = [*info.container.encoders]
+    if info.container.writer == "libsndfile":
+        names += sf.available_subtypes(info.format)
+    subtypes = [
+        name
+        for name in dict.fromkeys(names)
+        if not unsupported_reason(replace(info, subtype=name, endian="FILE"))
+    ]
+    kind = f"{usual_name(info.format)} with {pluralize(info.channels, 'channel')}"
+    return f": {kind} can have {' '.join(subtypes)}" if subtypes else ""
+
+
+def _unknown_extension(path: Path) -> OutputError:
+    return OutputError(
+        f"{quote_path(path)} has no known extension: "
+        f"end the name in one of {' '.join(WRITABLE_EXTENSIONS)}"
     )
-    return f"{usual_name(container.name)} supports {' '.join(subtypes)}"
 
 
 def default_output_path(info: AudioInfo, options: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> Path:
     """Return `NAME_gated.EXT` in the directory of the recording.
 
-    The options can change the suffix and the extension. If ngate can't write EXT, or not with the
+    The options can change the suffix and the extension. If ngate cannot write EXT, or not with the
     same codec, it uses the extension of the codec, such as `.m4a` for AAC. Otherwise it uses
     `.flac` for compressed and `.wav` for uncompressed recordings. The output of standard input is
     `stdin_gated.EXT` in the current directory.
@@ -202,7 +213,7 @@ def check_inside(path: Path, folder: Path) -> None:
 
 
 def is_directory(path: Path) -> bool:
-    """Return whether `path` is a directory; False if it can't be accessed."""
+    """Return whether `path` is a directory; False if it cannot be accessed."""
     try:
         return path.is_dir()
     except OSError:

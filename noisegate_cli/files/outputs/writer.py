@@ -23,7 +23,7 @@ from noisegate_cli.files.outputs.encoders import open_encoder
 from noisegate_cli.files.outputs.metadata import InputMetadata, copy_metadata
 from noisegate_cli.files.outputs.size_limits import check_size
 from noisegate_cli.files.outputs.wav_encoder import is_wav_encodable
-from noisegate_cli.files.pcm import convert_to_subtype
+from noisegate_cli.files.pcm import convert_to_subtype, limit_for_codec
 from noisegate_cli.samples import Samples
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ class AudioWriter:
         try:
             if self._error is None and not self._is_abandoned:
                 samples, clipped_samples = convert_to_subtype(block, self._info.subtype)
+                if self._info.is_lossy and samples.dtype.kind == "f":
+                    samples, clipped_samples = limit_for_codec(samples)
                 self.clipped_samples += clipped_samples
                 self._file.write(samples)
         except Exception as error:  # The thread goes on, so that the queue has room.
@@ -152,7 +154,7 @@ def open_writer(
     Raises
     ------
     OutputError
-        If `info.path` exists and `force` is false, or if it can't be written.
+        If `info.path` exists and `force` is false, or if it cannot be written.
     """
     path = info.path
     if is_stream(path):

@@ -140,7 +140,7 @@ def _read_tags(path: Path, decoder_tags: dict[str, str], chunks: MetadataChunks 
     try:
         found = mutagen.File(path)
     except mutagen.MutagenError:
-        # The extension doesn't match the content; without a name, mutagen detects the format.
+        # The extension does not match the content; without a name, mutagen detects the format.
         found = (
             mutagen.File(BytesIO(path.read_bytes()))
             if path.stat().st_size < MAX_BUFFERED_FILE_BYTES

@@ -46,7 +46,7 @@ def write_tags(path: Path, info: AudioInfo, tags: Tags) -> None:
 
 
 def _build_tag_chunks(tags: Tags) -> Iterator[bytes]:
-    """Yield a LIST chunk, and an ID3 chunk if there are tags that LIST can't hold."""
+    """Yield a LIST chunk, and an ID3 chunk if there are tags that LIST cannot hold."""
     by_name = {name.vorbis: name.info for name in TAG_NAMES if name.info}
     parts = [
         build_chunk(by_name[name], values[0].encode() + b"\0")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from noisegate_cli.gating.detection.band_levels import BandLevelExtractor
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.gain.mask import DetectorValues, Mask
 from noisegate_cli.gating.settings import GateSettings
+
+MAX_EXCLUSIVE_CHANNELS = 64
+"""Each channel is compared with each other one, which would take hours for a thousand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,14 @@ class LearnedBleed:
         return list(range(self.references))
 
 
+class OwnFrames(NamedTuple):
+    """Which of some frames are not bleed; both arrays are shaped (frames, gates)."""
+
+    mask: Mask
+    scores: DetectorValues
+    """High for own sound, low for bleed."""
+
+
 class BleedLearner:
     """Learns a bleed model per gate.
 
@@ -67,12 +79,7 @@ class BleedLearner:
         Number of channels of this track.
     """
 
-    def __init__(
-        self,
-        settings: GateSettings,
-        sample_rate: int,
-        channels: int,
-    ) -> None:
+    def __init__(self, settings: GateSettings, sample_rate: int, channels: int) -> None:
         self._extractor = BandLevelExtractor(settings, sample_rate, channels)
         self._groups = DelayGroups(self._extractor.frames_per_s)
         self._batch_frames = self._extractor.powers.create_batcher().frames
@@ -107,16 +114,14 @@ class BleedLearner:
         )
         return replace(learned, identical=identical)
 
-    def find_own(
-        self, learned: LearnedBleed, subsample: BatchSubsampler, count: int
-    ) -> tuple[Mask, DetectorValues]:
-        """Return which of the `count` stored frames are not bleed, and the scores of all."""
+    def find_own(self, learned: LearnedBleed, subsample: BatchSubsampler, count: int) -> OwnFrames:
+        """Return which of the `count` stored frames are not bleed."""
         scores = [
             score_frames(model, self._training_frames(subsample, learned.stored, gate))[:count]
             for gate, model in enumerate(learned.models)
         ]
         stacked = np.stack(scores, axis=1)
-        return create_hysteresis(len(scores)).process(stacked, last=True), stacked
+        return OwnFrames(create_hysteresis(len(scores)).process(stacked, last=True), stacked)
 
     def _training_frames(
         self, subsample: BatchSubsampler, stored: Mapping[int, Powers], gate: int
@@ -158,6 +163,11 @@ def check_exclusion(settings: GateSettings, channels: int, has_references: bool)
         raise SettingsError("use either against= or channels='exclusive', not both")
     if channels < 2:
         raise SignalError("channels='exclusive' needs two channels or more, and it has one")
+    if channels > MAX_EXCLUSIVE_CHANNELS:
+        raise SignalError(
+            f"channels='exclusive' compares at most {MAX_EXCLUSIVE_CHANNELS} channels, and it has "
+            f"{channels}: give channels='linked', or gate fewer channels"
+        )
 
 
 def _contiguous_runs(subsample: BatchSubsampler) -> list[Powers]:

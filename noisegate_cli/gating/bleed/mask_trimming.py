@@ -1,8 +1,8 @@
-"""Close a mask at the edges of own sound, where it is certain that only others are heard.
+"""Close a mask at the edges of own sound, where certainly only other speakers are audible.
 
 Hold, lookahead and the closing of short pauses keep a gate open where its detector may be wrong: a
 quiet decay, a breath or a soft onset resembles a pause. Sound that equals the predicted bleed is
-evidence against own sound, so that these times have no use there.
+evidence against own sound, so these times serve no purpose there.
 """
 
 import numpy as np

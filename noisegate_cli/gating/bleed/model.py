@@ -48,7 +48,7 @@ MAX_BLEED_EXCESS_DB = 4.0
 whatever the distributions say: where both talk, the excess resembles neither of them."""
 
 MAX_LOCAL_EXCESS_DB, LOCAL_BANDS = 12.0, 2
-"""Mean excess over this number of neighbouring bands above which the score is positive too, where
+"""Mean excess over this number of neighboring bands above which the score is positive too, where
 the predicted bleed is at least `MIN_ACTIVE_DB`: a sound in a few bands, such as a kick drum, hardly
 changes the mean over all bands. Quieter bleed is exceeded by the low modes of a room, which decay
 for longer than the delays of the prediction."""
@@ -61,14 +61,14 @@ LOW_QUANTILE, HIGH_QUANTILE, MARGIN_SHARE = 0.05, 0.95, 0.15
 two quantiles than this share of their distance."""
 
 MIN_CLASS_DISTANCE_DB = 3.0
-"""Least distance of the mean energy ratios of own sound and bleed: with less, the classes are not
+"""Minimum distance of the mean energy ratios of own sound and bleed: with less, the classes are not
 two sources."""
 
 MIN_CLASS_SEPARATION = 5.0
-"""Least distance of the medians of the first classes, in standard deviations of the wider one. They
-are estimated from the median absolute deviation, because reverberation gives the ratio of own sound
-a long tail. The ratio of a single source that all microphones record has one peak; the distance is
-then 1.7 to 4.3."""
+"""Minimum distance of the medians of the first classes, in standard deviations of the wider one.
+They are estimated from the median absolute deviation, because reverberation gives the ratio of own
+sound a long tail. The ratio of a single source that all microphones record has one peak; the
+distance is then 1.7 to 4.3."""
 
 CLASSIFY_ROUNDS, OWN_SCORE, BLEED_SCORE = 3, 0.3, -0.1
 """Repetitions, and the scores above and below which frames belong to the classes."""
@@ -136,7 +136,7 @@ class BleedModel:
 
 
 def _local_maximum(levels: BandLevelsDb) -> NDArray[np.float64]:
-    """Return the highest mean over `LOCAL_BANDS` neighbouring bands in each frame."""
+    """Return the highest mean over `LOCAL_BANDS` neighboring bands in each frame."""
     sums = np.cumsum(np.pad(levels, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
     count = min(LOCAL_BANDS, levels.shape[1])
     return np.asarray((sums[:, count:] - sums[:, :-count]).max(axis=1) / count)

@@ -15,7 +15,7 @@ from noisegate_cli.gating.timing import MAX_FRAME_LENGTH, MIN_FRAME_LENGTH
 from noisegate_cli.samples import Blocks
 
 MIN_COMMON_BANDS = 4
-"""Fewest bands that two tracks must have in common."""
+"""Minimum number of bands that two tracks must have in common."""
 
 BATCH_FRAMES = 16
 """Frames that are computed together. Those of a batch that are not needed cost time."""

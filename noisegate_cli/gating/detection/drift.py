@@ -1,4 +1,4 @@
-"""Slow drift of levels compared with their jumps: what tells quiet music from noise.
+"""Slow drift of levels compared with their jumps, which distinguishes quiet music from noise.
 
 The levels of noise jump from frame to frame and stay near the same mean. The notes of music hardly
 change from frame to frame, and drift.
@@ -31,8 +31,8 @@ def drift_to_jump_ratio(
 
     Levels of noise in disjoint frames are independent, so the differences between such frames
     account for the whole deviation from the local floor, and the ratio is near 1. A sustained note
-    hardly changes between neighbouring frames but drifts over time, so quiet music that was
-    labelled as noise has a large ratio. Hum neither drifts nor jumps.
+    hardly changes between neighboring frames but drifts over time, so quiet music that was labeled
+    as noise has a large ratio. Hum neither drifts nor jumps.
 
     Up to a factor, this is the square root of the inverse of von Neumann's ratio δ²/s²
     (Distribution of the ratio of the mean square successive difference to the variance, 1941). The
@@ -44,7 +44,7 @@ def drift_to_jump_ratio(
     levels, local_floor
         Levels of frames and of their local floor in dB, both shaped (frames, bands).
     is_noise
-        Mask of the frames that were labelled as noise, shaped (frames,).
+        Mask of the frames that were labeled as noise, shaped (frames,).
     disjoint_distance
         Distance in frames at which two frames share no sample.
     lag

@@ -1,8 +1,8 @@
-"""Evidence for speech besides the spectrum: a term of the score at each moment.
+"""Evidence for speech in addition to the spectrum: a term of the score at each moment.
 
-A sound near a voice belongs to speech. The log odds of a voice count for the sounds around it, less
-with the distance, and less for a sound that is louder than the voice. If they are too low, the
-score is lowered by what is missing.
+A sound near a voice belongs to speech. The log odds of a voice also count for the sounds around it.
+They decrease with distance, and are lower for a sound that is louder than the voice. If they are
+below what the sound requires, the score is lowered by the difference.
 """
 
 from collections.abc import Iterable
@@ -30,19 +30,19 @@ UNVOICED_LOG_ODDS = 0.5
 for a moment."""
 
 MIN_SOUND_LOG_ODDS, PENALTY_WEIGHT = 0.9, 2.0
-"""Log odds that a sound needs, and weight of the missing ones in the score."""
+"""Log odds that a sound requires, and weight of the missing ones in the score."""
 
 MAX_QUIET_DB, MAX_QUIET_RANGE_DB, QUIET_WEIGHT = -10.0, 10.0, 0.4
-"""Below this level relative to loud voices a sound needs less log odds, by this weight per dB and
-within this range: breath and the ends of words are quieter than events."""
+"""Below this level relative to loud voices, a sound requires lower log odds, by this weight per dB
+and within this range: breath and the ends of words are quieter than events."""
 
 MIN_CLEAR_CONTRAST_DB, CONTRAST_WEIGHT = 15.5, 0.55
-"""Below this contrast noise hides voices, and a sound needs less, by this weight per dB."""
+"""Below this contrast, noise masks voices, and a sound requires less, by this weight per dB."""
 
 SHARE_WEIGHT, VARIATION_WEIGHT, NEEDED_AROUND = 9.8, 12.6, 2.6
 """Weights of the share of voices around a sound and of the variation of the spectrum there, and
 their sum below which a sound loses what is missing: an event between words is a single sound, and a
-word has voices on one side at least."""
+word has voices on at least one side."""
 
 FULL_CONTRAST_DB = 23.5
 """The surroundings count fully from this contrast, and not at all below `MIN_CLEAR_CONTRAST_DB`,
@@ -53,14 +53,14 @@ MIN_AROUND_DB, FULL_AROUND_DB = -30.0, -20.0
 quiet second voice resemble voices less."""
 
 MAX_PENALTY = 30.0
-"""Greatest amount that is subtracted from the score."""
+"""Maximum amount that is subtracted from the score."""
 
 SPEECH_BIAS, SPEECH_ODDS_WEIGHT, MAX_SPEECH_LOG_ODDS = -5.0, 1.3, 5.0
 """With the speech detector: log odds of a voice if all others are 0, weight of the log odds of the
-detector, and their limit."""
+detector, and limit of the latter."""
 
 VOICE_ODDS_WEIGHT = 0.5
-"""Weight of the log odds of voices beside the speech detector, which misses quiet voices."""
+"""Weight of the log odds of voices if the speech detector is used too: it misses quiet voices."""
 
 BURIED_LOW_QUANTILE, BURIED_QUANTILE, BURIED_SPREADS = 0.1, 0.25, 4.0
 MIN_BURIED_LOG_ODDS = -5.0
@@ -105,12 +105,12 @@ class Evidence(NamedTuple):
 
 
 class LogOddsSpreader:
-    """Spread log odds: each hop gets the greatest of any hop, less what the distance costs.
+    """Spread log odds: each hop gets the highest of any hop, minus what the distance costs.
 
     Parameters
     ----------
     hop_s
-        Distance of the hops in seconds.
+        Distance between the hops in seconds.
     chunks
         The log odds of all hops, in the chunks that `spread` receives afterwards.
 
@@ -176,8 +176,8 @@ def lower_unvoiced(log_odds: LogOdds, is_voiced: NDArray[np.bool_]) -> LogOdds:
 def add_level(log_odds: LogOdds, voice_db: NDArray[np.float64]) -> LogOdds:
     """Return log odds that are higher for louder voices, to be spread.
 
-    Less `LOUDER_WEIGHT` per dB of the level of another sound, they say what the voices count for
-    it. `voice_db` is relative to loud voices.
+    Minus `LOUDER_WEIGHT` per dB of the level of another sound, they are what the voices contribute
+    to that sound. `voice_db` is relative to loud voices.
     """
     return np.asarray(log_odds + LOUDER_WEIGHT * np.clip(voice_db, MIN_VOICE_DB, 0))
 

@@ -1,7 +1,6 @@
 """Learning of signal models from a subsample of a recording."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,23 +21,30 @@ from noisegate_cli.gating.detection.signal_model import (
 )
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra
 from noisegate_cli.gating.frames.band_power import BandPowerArray
-from noisegate_cli.gating.frames.levels import RmsLevels
+from noisegate_cli.gating.frames.levels import RmsLevels, rms_db
+from noisegate_cli.gating.frames.quantile import median
 from noisegate_cli.gating.frames.subsampling import SUBSAMPLE_STRIDE_FRAMES, BatchSubsampler
 from noisegate_cli.gating.frames.tonality import NarrowBandExtractor
 from noisegate_cli.gating.gain.mask import DetectorValues, FrameIndices
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import Samples
+from noisegate_cli.samples import Samples, to_db
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 
 MIN_VOICE_S = 1.2
-"""Least duration of voices in a recording of speech: the shares of less sound are not reliable, and
-among samples of drums and instruments some resemble speech."""
+"""Minimum duration of voices in a recording of speech: the shares of less sound are not reliable,
+and among samples of drums and instruments some resemble speech."""
 
 MIN_BURIED_VOICE_S = 0.3
-"""Least duration of voices with which voices that noise nearly hides become signal. Less is enough
-than for events, because it closes the gate on nothing."""
+"""Minimum duration of voices with which voices that noise nearly hides become signal. Less is
+enough than for events, because it closes the gate on nothing."""
+
+MIN_EVIDENCE_CONTRAST_DB, MAX_CONTRAST_LOSS_DB = 12.0, 1.0
+"""The evidence counts only if the open frames exceed the median closed frame by this level. Where
+the contrast is lower without evidence, as in noise, the evidence may reduce it by the second value.
+Speech among events keeps 14 dB. Music keeps less if its melody resembles a voice and its drums
+count as events, and so does speech whose voices count as events."""
 
 
 class SignalModelLearner(BlockProcessor[Samples, None]):
@@ -116,19 +122,20 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
                 self._add_evidence(self._voices, model, gate, levels[:, gate])
                 for gate, model in enumerate(models)
             )
-        return tuple(replace(model, learned=None) for model in models)
+        return tuple(model._replace(learned=None) for model in models)
 
     def _add_evidence(
         self, voices: "VoiceTracker", model: SignalModel, gate: int, level: NDArray[np.float64]
     ) -> SignalModel:
         """Return the model with the evidence of voices, if the recording is one of speech.
 
-        The evidence corrects the labels of the frames, and the distributions are fitted again.
+        The evidence corrects the labels of the frames, and the distributions are fitted again. It
+        does not count if it would close on most of the loud sounds.
         """
         if model.learned is None:
             return model
         is_open = model.learned.scores > OPEN_ABOVE
-        frames = self.subsample.stored_frame_indices()[level > 0]
+        frames, level = self.subsample.stored_frame_indices()[level > 0], level[level > 0]
         found = voices.at(gate, frames, self._hop_length)
         speech_s = found.measure_speech_s(is_open) if found else 0.0
         if found is None or speech_s < MIN_BURIED_VOICE_S:
@@ -138,7 +145,11 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
         term = evidence.at(frames, self._hop_length)
         relabelled = relabel(model, self._extractor, found, term)
-        return replace(relabelled, evidence=evidence)
+        assert relabelled.learned is not None
+        is_open = relabelled.learned.scores + term > OPEN_ABOVE
+        if not _are_open_frames_loud(level, is_open, model):
+            return relabel(model, self._extractor, found, term=None)
+        return relabelled._replace(evidence=evidence)
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
         powers = self._narrow_bands.compute(samples)
@@ -176,6 +187,31 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         if len(batches) == self._batch_count:
             self.subsample.store_scores(models, scores)
         return scores
+
+
+def _are_open_frames_loud(
+    level: NDArray[np.float64], is_open: NDArray[np.bool_], before: SignalModel
+) -> bool:
+    """Return whether the open frames are louder than most of the closed ones.
+
+    Parameters
+    ----------
+    level
+        RMS level of each frame.
+    is_open
+        Whether the gate is open with the evidence.
+    before
+        The model without the evidence.
+    """
+    if not is_open.any():
+        return False
+    if is_open.all() or before.signal_db is None or before.noise_db is None:
+        return True
+    contrast_db = rms_db(level[is_open]) - float(to_db(median(level[~is_open])))
+    limit_db = min(
+        MIN_EVIDENCE_CONTRAST_DB, before.signal_db - before.noise_db - MAX_CONTRAST_LOSS_DB
+    )
+    return contrast_db >= limit_db
 
 
 def _create_voice_tracker(

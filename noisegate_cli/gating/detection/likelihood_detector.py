@@ -13,6 +13,7 @@ from noisegate_cli.gating.detection.band_levels import (
     BandLevelExtractor,
 )
 from noisegate_cli.gating.detection.level_detector import LevelDetector
+from noisegate_cli.gating.detection.rule import STAYS_OPEN
 from noisegate_cli.gating.detection.signal_model import CLOSE_BELOW, OPEN_ABOVE, SignalModel
 from noisegate_cli.gating.frames.band_power import BandPowerArray
 from noisegate_cli.gating.frames.levels import RmsLevels
@@ -62,7 +63,7 @@ class LikelihoodDetector(BlockProcessor[Samples, tuple[DetectorValues, RmsLevels
         """Number of values per frame."""
         # Without a key filter, a copy would only check all settings again.
         unfiltered = replace(settings, key_hz=None) if settings.key_hz else settings
-        self._meter = LevelDetector(-1.0, unfiltered, sample_rate, channels)
+        self._meter = LevelDetector(STAYS_OPEN, unfiltered, sample_rate, channels)
         self._levels: RmsLevels = np.zeros((0, self.gates))
         self._models, self._hop_length = models, settings.timing(sample_rate).hop_length
         self._frame_count = 0

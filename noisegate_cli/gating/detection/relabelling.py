@@ -1,13 +1,12 @@
 """Fit a signal model again, to labels that the evidence of voices corrects.
 
-Events such as snoring or keys are far above the noise, so that they are labelled as signal first.
+Events such as snoring or keys are far above the noise, so they are labeled as signal at first.
 Those that lack the evidence of a voice become noise. As long as some remain among the signal, their
 spectrum has a high density there. Therefore the labels are corrected in rounds: each fit lowers the
 scores of the events that remain. The opposite does not happen: what became noise remains noise.
 Quiet sounds around voices are in neither class, see `speech_margins.py`.
 """
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,11 +36,11 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.detection.voice_tracker import FrameVoices
 
 EVENT_ROUNDS = 3
-"""Greatest number of rounds in which events are removed from the signal."""
+"""Maximum number of rounds in which events are removed from the signal."""
 
 MAX_EVENT_SCORE = 1.0
 """An open frame that lacks evidence is an event up to this score, of which the evidence is a term.
-It is above `OPEN_ABOVE`, so that all of an event is labelled as its most obvious parts are."""
+It is above `OPEN_ABOVE`, so that all of an event is labeled as its most obvious parts are."""
 
 SURROUNDINGS_MS, MIN_MISSING, MAX_MISSING = 400.0, 1.5, 4.0
 """Frames lack evidence as their surroundings do, if the mean of what is missing there exceeds the
@@ -57,7 +56,8 @@ def relabel(
     """Return a model whose distributions are fitted again.
 
     Events become noise, and voices that noise nearly hides become signal. The model is returned as
-    it is if no label changes, or if a class has too few frames.
+    it is if no label changes, or if a class has too few frames. The scores of its frames are those
+    of the last fit, without `term`.
 
     Parameters
     ----------
@@ -87,7 +87,8 @@ def relabel(
     signal, noise = fit_distributions(frames.levels, is_signal, is_noise)
     score = smooth_ratio(signal, noise, frames.levels, extractor)
     offset = compute_offset(score, extractor, frames.is_edited)
-    return replace(model, signal=signal, noise=noise, offset=offset)
+    frames = frames._replace(scores=score + offset)
+    return model._replace(signal=signal, noise=noise, offset=offset, learned=frames)
 
 
 def _find_margins(
@@ -110,7 +111,7 @@ def _remove_events(
     term: NDArray[np.float64],
     margins: Flags,
 ) -> Flags:
-    """Return which frames are signal and no events."""
+    """Return which frames are signal, not events."""
     frames = model.learned
     assert frames is not None
     is_signal = frames.is_signal.copy()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.detection.signal_model import SignalModel
     from noisegate_cli.gating.frames.level_track import LevelTrack
 
+STAYS_OPEN = -1.0
+"""Threshold below every level."""
+
 
 @dataclass(frozen=True, eq=False)
 class AdaptiveThreshold:

@@ -11,7 +11,7 @@ bands together, and crickets raise two of them. Each of them is a direction in w
 varies, and a rise in that direction contributes little to the score. With variances alone, the
 classifier is no better than a threshold above the floor of each band.
 
-The distributions are fitted to labelled frames. The labels are found in two steps:
+The distributions are fitted to labeled frames. The labels are found in two steps:
 
 1. In each band, the floor is a low quantile of the surrounding 20 s, and g is the ratio of the
    power to the floor. The likelihood ratio of Sohn, Kim and Sung (A statistical model-based voice
@@ -21,14 +21,13 @@ The distributions are fitted to labelled frames. The labels are found in two ste
 2. Frames above the cut are signal. Frames that are well separated in time from any signal are
    noise; the frames between belong to neither class, which excludes decays from the noise. Both
    distributions are fitted, all frames are scored, the cut is set to zero, and the step is repeated
-   (expectation maximisation with hard decisions, Celeux and Govaert 1992).
+   (expectation maximization with hard decisions, Celeux and Govaert 1992).
 
 A small number of frames does not determine a covariance. Therefore it is shrunk towards a prior in
 which each band varies by a fixed number of decibels on its own, and all bands vary by the same
 number together. The prior has the weight of a fixed number of additional frames.
 """
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -58,6 +57,7 @@ from noisegate_cli.gating.frames.noise_floor import (
 from noisegate_cli.gating.frames.quantile import median, quantile
 from noisegate_cli.gating.frames.running_mean import BandLevelsDb, compute_running_mean
 from noisegate_cli.samples import to_db
+from noisegate_cli.text import format_repr
 
 if TYPE_CHECKING:
     from noisegate_cli.gating.detection.evidence import Evidence
@@ -91,7 +91,7 @@ SHORT_GUARD_MS, MIN_GUARDED_NOISE_MS = 80.0, 600.0
 """The distance is shorter if it would leave less noise than this, in a short recording."""
 
 MIN_CLASS_FRAMES = 11
-"""Fewest frames of noise, and of signal, from which a distribution is fitted."""
+"""Minimum number of frames of noise, and of signal, from which a distribution is fitted."""
 
 
 OPEN_ABOVE, CLOSE_BELOW = 0.2, 0.1
@@ -108,8 +108,8 @@ for a voice far below the loudest one. The score of opening is lower by at most 
 frames of noise seem steadier than they are."""
 
 MAX_SILENT_SHARE = 0.05
-"""Greatest share of digital silence in a recording that was not gated or edited before. In one that
-was, what is left between the words was left on purpose: the gate opens at the least distance, and
+"""Maximum share of digital silence in a recording that was not gated or edited before. In one that
+was, what remains between the words was left on purpose: the gate opens at the minimum distance, and
 does not close on events."""
 
 MIN_RISE = 2.2
@@ -117,20 +117,20 @@ MIN_RISE = 2.2
 wind or hiss alone reach 1.9; speech 3 dB below such a noise reaches 2.3."""
 
 MIN_MODEL_CONTRAST_DB = 4.0
-"""Least ratio of the power of open frames to closed frames: at 4 dB the SNR is 2 dB."""
+"""Minimum ratio of the power of open frames to closed frames: at 4 dB the SNR is 2 dB."""
 
 MAX_DRIFT_RATIO = 3.5
 """Limit of `drift_to_jump_ratio` for noise: noise has 1 to 2, rarely 3; quiet music 4 to 25."""
 
 MIN_NOISE_CONTRAST_DB = 9.0
-"""With a higher contrast noise may be tonal, as a hum is."""
+"""With a higher contrast noise may have tones, as a hum has."""
 
 RARE_WINDOW_MS, MIN_RARE_RISE = 250.0, 3.0
 """A rare event is signal too if the loudest quarter of a second exceeds this initial score."""
 
 MIN_NOISE_JUMP_DB = 1.0
-"""Least deviation between disjoint frames in the bands where noise is loud. Noise varies by 2 dB or
-more, the maximum of several channels by less. A steady tone does not vary."""
+"""Minimum deviation between disjoint frames in the bands where noise is loud. Noise varies by 2 dB
+or more, the maximum of several channels by less. A steady tone does not vary."""
 
 MIN_NOISE_ONLY_MS = 3000.0
 """A shorter recording without any frame clearly above the floor is not treated as noise: it could
@@ -150,13 +150,12 @@ class LearnedFrames(NamedTuple):
     scores: NDArray[np.float64]
     """Smoothed scores by the model."""
     is_signal: NDArray[np.bool_]
-    """Which frames were labelled signal in the last fit."""
+    """Which frames were labeled signal in the last fit."""
     is_edited: bool
     """Whether the recording was gated or edited before."""
 
 
-@dataclass(frozen=True, eq=False)
-class SignalModel:
+class SignalModel(NamedTuple):
     """Distributions of signal and noise of one gate, learned from a recording."""
 
     verdict: Verdict
@@ -167,23 +166,26 @@ class SignalModel:
     """
     floor: float = MIN_POWER_DENSITY
     """Power per Hz that is added to each band."""
-    signal: ShrunkGaussian | None = field(default=None, repr=False)
-    noise: ShrunkGaussian | None = field(default=None, repr=False)
+    signal: ShrunkGaussian | None = None
+    noise: ShrunkGaussian | None = None
     offset: float = 0.0
-    """Is added to the ratio of signal to noise, where noise hides most of the signal."""
+    """Added to the ratio of signal to noise where noise masks most of the signal."""
     contrast_db: float = 0.0
     """Ratio of the power of open frames to closed frames, in dB."""
     noise_db: float | None = None
     """Median level of the closed frames in dBFS; None if no classes were fitted."""
     signal_db: float | None = None
     """RMS level of the open frames in dBFS; None if no classes were fitted."""
-    learned: LearnedFrames | None = field(default=None, repr=False)
+    learned: LearnedFrames | None = None
     """The frames from which the distributions were learned, until learning is complete."""
-    evidence: "Evidence | None" = field(default=None, repr=False)
-    """Term of the score besides the spectrum; None if the recording is not speech."""
+    evidence: "Evidence | None" = None
+    """Term of the score in addition to the spectrum; None if the recording is not speech."""
     undecided_score: float = np.inf
     """Score of all frames if signal and noise are not separated, so that nothing is attenuated: ∞
     for a gate, and −∞ for one that ducks."""
+
+    def __repr__(self) -> str:
+        return format_repr(self, "verdict", "contrast_db", "noise_db", "signal_db")
 
     def levels(self, densities: BandPowerArray) -> BandLevelsDb:
         """Convert powers per Hz, shaped (frames, bands), to levels in dB."""
@@ -256,7 +258,7 @@ def learn_signal_model(
     )
     if verdict is not Verdict.SEPARATED:
         return model
-    return replace(model, signal=signal, noise=noise, offset=offset, learned=frames)
+    return model._replace(signal=signal, noise=noise, offset=offset, learned=frames)
 
 
 def _judge_noise(
@@ -269,7 +271,9 @@ def _judge_noise(
         return Verdict.STEADY_TONE
     if len(levels) < extractor.frames(MIN_NOISE_ONLY_MS):
         return Verdict.TOO_SHORT
-    return Verdict.TONAL if spectra.is_tonal(np.ones(len(levels), np.bool_)) else Verdict.NOISE_ONLY
+    is_any = np.ones(len(levels), np.bool_)
+    is_music = spectra.is_tonal(is_any) or spectra.has_melody(is_any)
+    return Verdict.TONAL if is_music else Verdict.NOISE_ONLY
 
 
 def _judge_classes(
@@ -283,7 +287,9 @@ def _judge_classes(
         return Verdict.LOW_CONTRAST
     if drift_ratio > MAX_DRIFT_RATIO:
         return Verdict.MUSIC_LIKE
-    if contrast_db < MIN_NOISE_CONTRAST_DB and spectra.is_tonal(is_noise):
+    if contrast_db < MIN_NOISE_CONTRAST_DB and (
+        spectra.is_tonal(is_noise) or spectra.has_melody(is_noise)
+    ):
         return Verdict.TONAL
     return Verdict.SEPARATED
 

@@ -1,13 +1,13 @@
 """Find noise that begins within a recording and stays: a hum or a fan that is switched on.
 
-It is far above the noise before it, so that it seems to be signal. But unlike speech its level is
+It is far above the noise before it, so it seems to be signal. But unlike speech, its level is
 constant, and nothing quieter follows. A note or a beep ends; music that never ends is tonal.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.detection.tonal_noise import Flags, SparseSpectra, find_tonal_stretches
+from noisegate_cli.gating.detection.tonal_noise import Flags, SparseSpectra, find_tonal_segments
 from noisegate_cli.gating.gain.mask import MinRunLength
 
 STEADY_MS, MAX_STEADY_DEVIATION_DB = 1000.0, 0.5
@@ -45,7 +45,7 @@ def find_steady_noise(spectra: SparseSpectra, level_db: LevelsDb, frames_per_s: 
         is_steady &= level_db < _lasting_level(level_db, frames_per_s) + MAX_OVER_LASTING_DB
     if not is_steady.any():
         return is_steady
-    is_steady &= ~find_tonal_stretches(spectra, np.ones_like(is_steady))
+    is_steady &= ~find_tonal_segments(spectra, np.ones_like(is_steady))
     return MinRunLength(True, window).process(is_steady[:, None], last=True)[:, 0]
 
 

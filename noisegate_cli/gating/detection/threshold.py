@@ -118,7 +118,7 @@ def suggest_threshold(
 ) -> ThresholdSuggestion:
     """Suggest a threshold from levels alone.
 
-    The threshold is far enough above the noise that a gate with the given hysteresis closes again.
+    The threshold is far enough above the noise for a gate with the given hysteresis to close again.
     Digital silence is ignored.
 
     Parameters
@@ -206,7 +206,7 @@ def _noise_and_signal(
 
     Decays of the signal contaminate the upper half of the levels below the threshold. Therefore the
     spread above the median is taken from the lower half, as the distance between the median and the
-    5 % quantile, and clipped to `MIN_NOISE_SPREAD_DB` and `MAX_NOISE_SPREAD_DB`.
+    5% quantile, and clipped to `MIN_NOISE_SPREAD_DB` and `MAX_NOISE_SPREAD_DB`.
     """
     below, above = weight * (level <= threshold), weight * (level > threshold)
     if not below.sum() or not above.sum():

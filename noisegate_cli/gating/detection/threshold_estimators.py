@@ -14,7 +14,7 @@ SPEECH_MARGIN_DB = 15.9
 
 
 def otsu(level: HistogramValues, weight: HistogramValues) -> float:
-    """Return the level that maximises the variance between the two parts of a histogram.
+    """Return the level that maximizes the variance between the two parts of a histogram.
 
     Otsu, A threshold selection method from gray-level histograms (1979). Levels are in dB, and the
     weights sum to 1.
@@ -32,7 +32,7 @@ def otsu(level: HistogramValues, weight: HistogramValues) -> float:
 def two_normals(level: HistogramValues, weight: HistogramValues, rounds: int = 200) -> float:
     """Return the level at which noise and signal are equally likely, both normal in dB.
 
-    The mixture is fitted by expectation maximisation (Dempster, Laird and Rubin 1977), starting
+    The mixture is fitted by expectation maximization (Dempster, Laird and Rubin 1977), starting
     from Otsu's threshold.
     """
     below = level[:, None] <= otsu(level, weight)

@@ -32,23 +32,23 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.detection.speech_detector import SpeechDetector
 
 SPEECH_DELAY_MS = 30.0
-"""The speech detector detects the beginning of speech this late."""
+"""Delay with which the speech detector detects the beginning of speech."""
 
 MIN_VOICE_SHARE = 0.35
-"""Least share of voices in the open frames of speech, weighted by the amplitude: it has 0.43 to
+"""Minimum share of voices in the open frames of speech, weighted by the amplitude: it has 0.43 to
 0.84, also between bird song, snoring or keys; birds, toads, drums and most instruments have 0 to
-0.3. Without the weights, speech among keys has no more than drums."""
+0.3. Without the weights, speech among keys has no higher share than drums."""
 
 MIN_PURE_SHARE = 0.5
-"""Least share of voices in the voiced open frames of speech, weighted by the amplitude: it has 0.6
-to 0.95; instruments have 0.2 to 0.35."""
+"""Minimum share of voices in the voiced open frames of speech, weighted by the amplitude: it has
+0.6 to 0.95; instruments have 0.2 to 0.35."""
 
 MAX_VOICED_SHARE = 0.85
-"""Greatest share of voiced frames in the open frames: speech has 0.38 to 0.8, as a third of its
+"""Maximum share of voiced frames in the open frames: speech has 0.38 to 0.8, as a third of its
 sounds are unvoiced; bowed and blown instruments have 0.9 to 1."""
 
 MIN_CONFIRMED_SHARE = 0.95
-"""Least number of voiced open frames that the speech detector takes for speech, relative to those
+"""Minimum number of voiced open frames that the speech detector takes for speech, relative to those
 that are voices by their sound: mixtures have 1.0 or more, except for babble and heavy noise.
 Meetings with a distant microphone, in which it misses whole sentences, have 0.3 to 0.9."""
 
@@ -57,7 +57,7 @@ class FrameVoices(NamedTuple):
     """The voices of one gate at some frames; the arrays are shaped (frames,)."""
 
     frame_s: float
-    """Distance of the frames in seconds."""
+    """Distance between the frames in seconds."""
     log_odds: NDArray[np.float64]
     """Logarithm of the odds that the frame is a voice."""
     is_voiced: NDArray[np.bool_]
@@ -65,7 +65,7 @@ class FrameVoices(NamedTuple):
     level_db: NDArray[np.float64]
     """Level of the frame relative to loud voices."""
     is_confirmed: NDArray[np.bool_] | None
-    """Whether the speech detector takes the frame for speech; None without it."""
+    """Whether the speech detector classifies the frame as speech; None without it."""
 
     def measure_speech_s(self, is_open: NDArray[np.bool_]) -> float:
         """Return the duration of the voices in seconds; 0 if they are few of the open frames.

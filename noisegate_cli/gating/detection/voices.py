@@ -58,13 +58,13 @@ LOUD_QUANTILE = 0.8
 """Quantile of the levels of voiced frames that stands for loud voices."""
 
 MIN_VOICED_FRAMES = 20
-"""Fewest voiced frames from which the level of loud voices is measured."""
+"""Minimum number of voiced frames from which the level of loud voices is measured."""
 
 LEVEL_SMOOTHING_FRAMES = 3
 """Length of the running mean over the powers of frames."""
 
 MIN_PERIODIC_SHARE = 1e-3
-"""Least periodicity that is converted to a level."""
+"""Minimum periodicity that is converted to a level."""
 
 CODES_PER_UNIT, MIN_CODED = 256, -200.0
 """Levels in dB and log odds are kept as 16-bit numbers of steps of 1/256 from here, up to 56. The
@@ -108,7 +108,7 @@ class VoiceRecord(BlockProcessor[Voicing, None]):
     Parameters
     ----------
     hop_s
-        Distance of the hops in seconds.
+        Distance between the hops in seconds.
     """
 
     def __init__(self, hop_s: float) -> None:

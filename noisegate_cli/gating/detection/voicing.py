@@ -23,13 +23,13 @@ MIN_VOICED_HZ, MAX_VOICED_HZ = 125.0, 1000.0
 """The band that is examined; it contains several harmonics, and little of hum and rumble."""
 
 MIN_PERIODICITY = 0.65
-"""Least normalised autocorrelation at the pitch of a voiced frame."""
+"""Minimum normalized autocorrelation at the pitch of a voiced frame."""
 
 MIN_VOICED_MS = 48.0
 """Shorter runs of voiced frames are chance."""
 
 VOICING_FRAME_MS, VOICING_HOP_MS = 40.0, 16.0
-"""Length of a frame, three periods of the lowest pitch, and the distance of the frames."""
+"""Length of a frame, three periods of the lowest pitch, and the distance between the frames."""
 
 MIN_VOICING_RATE_HZ = 3000.0
 """Lowest reduced sample rate. Frequencies that alias to less than `MAX_VOICED_HZ` are above 2000 Hz
@@ -42,7 +42,7 @@ MIN_VOICED_ENERGY = 1e-20
 """Energy below which a frame counts as silent, for which there is no autocorrelation."""
 
 MAX_CRY_HZ, CRY_LAGS = 900.0, 12
-"""Highest pitch above `MAX_PITCH_HZ` that is examined, as of crying, and the number of its lags."""
+"""Highest pitch above `MAX_PITCH_HZ` that is examined, as in crying, and the number of its lags."""
 
 SHAPE_FLOOR = 1e-3
 """Share of the mean power of the bins that is added to each before their shape is compared."""
@@ -73,7 +73,7 @@ class Voicing(NamedTuple):
     """Features of frames, each shaped (frames, channels)."""
 
     periodicity: FrameValues
-    """Normalised autocorrelation at the lag of a pitch, about 0 to 1; 0 in silence."""
+    """Normalized autocorrelation at the lag of a pitch, about 0 to 1; 0 in silence."""
     cry_periodicity: FrameValues
     """The same at the lags of higher pitches."""
     similarity: FrameValues
@@ -87,10 +87,10 @@ class Voicing(NamedTuple):
 class VoicingDetector(BlockProcessor[Samples, Voicing]):
     """Measure the voicing of samples that arrive in blocks.
 
-    The periodicity is the normalised autocorrelation of the band from `MIN_VOICED_HZ` to
+    The periodicity is the normalized autocorrelation of the band from `MIN_VOICED_HZ` to
     `MAX_VOICED_HZ`. It is divided by the autocorrelation of the window (Boersma, Accurate
     short-term analysis of the fundamental frequency and the harmonics-to-noise ratio of a sampled
-    sound, 1993). Frame k is centred on sample k·`hop_length`.
+    sound, 1993). Frame k is centered on sample k·`hop_length`.
 
     Hum would hide the voices, so steady power is subtracted from the spectrum: in each bin, the
     greatest power that is not undercut within 2.5 s (the morphological opening).
@@ -118,7 +118,7 @@ class VoicingDetector(BlockProcessor[Samples, Voicing]):
     def __init__(self, sample_rate: int, channels: int) -> None:
         self._meters = [_VoicingMeter(sample_rate) for _ in range(channels)]
         self.hop_length = self._meters[0].hop_length
-        """Distance of the frames in samples."""
+        """Distance between the frames in samples."""
         self._batches = self._meters[0].create_batcher()
 
     def process(self, block: Samples, last: bool = False) -> Voicing:

@@ -54,9 +54,9 @@ class LevelHistogram:
         """Add `levels`, linear RMS of any shape, to the histogram."""
         nonsilent = levels[levels > 0]
         self.silent_frames += levels.size - nonsilent.size
-        bins = ((to_db(nonsilent) - HISTOGRAM_MIN_DB) / HISTOGRAM_BIN_DB).astype(np.int64)
-        np.clip(bins, 0, len(self.counts) - 1, out=bins)
-        self.counts += np.bincount(bins, minlength=len(self.counts))
+        bins = (to_db(nonsilent) - HISTOGRAM_MIN_DB) / HISTOGRAM_BIN_DB
+        np.clip(bins, 0, len(self.counts) - 1, out=bins)  # An infinite level has no integer.
+        self.counts += np.bincount(bins.astype(np.int64), minlength=len(self.counts))
 
     def __add__(self, other: "LevelHistogram") -> "LevelHistogram":
         return LevelHistogram(self.counts + other.counts, self.silent_frames + other.silent_frames)

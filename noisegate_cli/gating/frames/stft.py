@@ -17,7 +17,7 @@ BinPowers = NDArray[np.float32]
 FrameRun = Spectra | Float32Samples
 """Consecutive frames: complex spectra, or windowed samples shaped (frames, samples of a frame)."""
 
-FFT_BATCH_SAMPLES = 1 << 18
+FFT_BATCH_SAMPLES = 1 << 19
 """Samples of overlapping frames that are transformed at once. Most batches fit in one call, so two
 threads do not wait for each other in the middle of a batch."""
 

@@ -4,6 +4,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from noisegate_cli.gating.frames.band_power import BandPowerArray
@@ -18,7 +19,10 @@ NARROW_FRAME_MS = 70.0
 """A frame spans at least this time, so that its Fourier transform resolves the narrow bands."""
 
 NARROW_HOP_FRAMES = 4
-"""Distance of the frames in frame lengths: a few frames per second suffice for a mean spectrum."""
+"""Hop in frame lengths: a few frames per second suffice for a mean spectrum."""
+
+SMOOTH_BANDS = 9
+"""Odd number of narrow bands, 90 Hz, whose mean is the smooth shape of a spectrum."""
 
 
 class NarrowBandExtractor:
@@ -36,7 +40,7 @@ class NarrowBandExtractor:
     Attributes
     ----------
     hop_length : int
-        Distance of the frames in samples. The first frame begins with the samples.
+        Distance between the frames in samples. The first frame begins with the samples.
     frame_length : int
         In samples.
     """
@@ -104,6 +108,38 @@ def compute_tonality_db(powers: NDArray[np.float32]) -> NDArray[np.float64]:
     arithmetic = np.add.reduceat(exact, starts, axis=1) / sizes
     geometric = np.add.reduceat(10 * np.log10(exact), starts, axis=1) / sizes
     return np.asarray(np.mean(10 * np.log10(arithmetic) - geometric, axis=1))
+
+
+def compute_fine_structure(powers: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the peaks and dips of spectra, without their smooth shape.
+
+    The product of two of them is the coefficient of correlation: about 0 for two frames of noise,
+    and up to 1 for two frames with the same tones.
+
+    Parameters
+    ----------
+    powers
+        As in `compute_tonality_db`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Levels relative to the running mean over `SMOOTH_BANDS`, normalized so that the mean of each
+        spectrum is 0 and its sum of squares 1; shaped (spectra, bands − `SMOOTH_BANDS` + 1).
+
+    Examples
+    --------
+    >>> spectra = np.random.default_rng(1).exponential(size=(2, 400))
+    >>> first, second = compute_fine_structure(spectra)
+    >>> bool(abs(first @ second) < 0.2), round(float(first @ first), 6)
+    (True, 1.0)
+    """
+    levels = np.log(powers.astype(np.float64) + 1e-30)
+    smooth = sliding_window_view(levels, SMOOTH_BANDS, axis=1).mean(axis=-1)
+    half = SMOOTH_BANDS // 2
+    fine = levels[:, half:-half] - smooth
+    fine -= fine.mean(axis=1, keepdims=True)
+    return np.asarray(fine / np.sqrt((fine**2).sum(axis=1, keepdims=True) + 1e-30))
 
 
 @lru_cache(maxsize=8)

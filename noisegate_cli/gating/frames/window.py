@@ -13,7 +13,7 @@ Window = NDArray[np.float64]
 def hann_window(length: int, exponent: float = 1.0) -> Window:
     """Return the periodic Hann window, raised to a power; the array is read-only.
 
-    With the exponent 1 it is the default window of librosa, `scipy.signal.windows.hann` with
+    With the exponent 1 it is librosa's default window, `scipy.signal.windows.hann` with
     `sym=False`. With 0.5 it is the sine window, whose squares add up to a constant at an overlap
     of one half.
 

@@ -69,7 +69,7 @@ class OverlapAddGain(PairedBlockProcessor[Samples, Gains, Samples]):
         self._hop = hop_length
         self._closed_gain = closed_gain
         self._quantization_step = quantization_step
-        # NaN marks frames that don't exist: before the first and after the last.
+        # NaN marks frames that do not exist: before the first and after the last.
         self._missing = np.full((overlap, gates), np.nan)
         self._gains = self._missing[: overlap // 2 - 1]
         self._samples: Samples | None = None

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from noisegate_cli.gating.frames.stft import BinPowers, Spectra, compute_bin_powers
+
 MIN_GROUPED_HZ = 1250.0
 """Bins below this frequency are not grouped: bands of hearing are narrow there."""
 
@@ -56,6 +58,24 @@ class BinGrouping:
             parts.append(sums * np.float32(0.5 ** (octave + 1)))
             grouped = grouped[:, self._ungrouped_bins // 2 :]
         return np.concatenate(parts, axis=1)
+
+    def mean_power(self, spectra: Spectra) -> BinPowers:
+        """Compute the mean |X|² of each group, shaped (frames, groups), from (frames, bins)."""
+        if not self._octaves:
+            return compute_bin_powers(spectra)
+        end, groups = self._ungrouped_bins, self._ungrouped_bins // 2
+        powers = np.empty((len(spectra), len(self.group_widths_bins)), np.float32)
+        powers[:, :end] = compute_bin_powers(spectra[:, :end])
+        for octave in range(1, self._octaves + 1):
+            # One product sums the squares of the real and imaginary parts of a group. The mean of
+            # the |X|² of all bins takes twice as long.
+            values = spectra[:, end : 2 * end].view(np.float32)
+            values = values.reshape(len(spectra), groups, 2 << octave)
+            out = powers[:, groups * (octave + 1) :][:, :groups]
+            np.einsum("fgi,fgi->fg", values, values, out=out)
+            out *= np.float32(0.5**octave)
+            end *= 2
+        return powers
 
     def expand_to_bins(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the value of its group for each bin, shaped (frames, bins)."""

@@ -11,12 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from noisegate_cli.gating.frames.stft import (
-    FFT_NORM,
-    BinPowers,
-    Spectra,
-    compute_bin_powers,
-)
+from noisegate_cli.gating.frames.stft import FFT_NORM, BinPowers, Spectra
 from noisegate_cli.gating.spectral.bin_groups import BinGrouping, halve_bins
 
 LOWEST_HARMONIC_HZ = 75.0
@@ -84,6 +79,6 @@ class HarmonicRegenerator:
             np.maximum(y, 0, out=y)
             rectified: Spectra = np.asarray(np.fft.rfft(y, axis=1, norm=FFT_NORM), np.complex64)
             rectified[:, : self._lowest_bin] = 0
-            total += self._grouping.mean(compute_bin_powers(rectified))[:, : self.groups]
+            total += self._grouping.mean_power(rectified)[:, : self.groups]
         total *= np.float32(1 / len(spectra))
         return total

@@ -1,8 +1,8 @@
 """Keep the level of a signal whose noise is reduced.
 
 A Wiener gain removes the noise in a bin, and some of the signal. Over a second, the power of the
-signal is the power of the recording minus the power of the noise (spectral subtraction). It is more
-than the power after the gains, and the root of the ratio restores the level.
+signal is the power of the recording minus the power of the noise (spectral subtraction). It exceeds
+the power after the gains, and the square root of the ratio restores the level.
 """
 
 import math

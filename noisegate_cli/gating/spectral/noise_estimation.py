@@ -50,23 +50,32 @@ MIN_PROFILE_FRAMES, QUIETEST_SHARE = 5, 0.1
 """Minimum number of frames of a noise profile, and the share of frames that are the quietest."""
 
 STEADY_QUANTILE_RATIO = 0.3
-"""A bin is steady if its 10 % quantile exceeds this multiple of its median. For noise the quantile
+"""A bin is steady if its 10% quantile exceeds this multiple of its median. For noise the quantile
 is 0.15 times the median; a steady tone has all its frames above."""
 
 MIN_FLOOR_RATIO = 0.15
-"""Least ratio of the 5 % quantile to the 20 % quantile of the powers in a bin with steady noise. It
-is 0.23 for noise of constant power, and much less for applause, whose level falls to no floor."""
+"""Minimum ratio of the 5% quantile to the 20% quantile of the powers in a bin with steady noise.
+It is 0.23 for noise of constant power, and much less for applause, whose level falls to no
+floor."""
 
 
 def compute_gate_powers(spectra: Sequence[Spectra], linked: bool) -> BinPowers:
     """Return |X|² of each gate, shaped (frames, gates, bins); linked channels are averaged."""
+    return combine_channels([compute_bin_powers(x) for x in spectra], linked)
+
+
+def combine_channels(powers: Sequence[BinPowers], linked: bool) -> BinPowers:
+    """Return the |X|² of each gate, shaped (frames, gates, bins), from those of the channels.
+
+    Linked channels are averaged; the powers of the first one are overwritten.
+    """
     if not linked:
-        return np.stack([compute_bin_powers(x) for x in spectra], axis=1)
-    total = compute_bin_powers(spectra[0])
-    for x in spectra[1:]:
-        total += compute_bin_powers(x)
-    if len(spectra) > 1:
-        total /= np.float32(len(spectra))
+        return np.stack(powers, axis=1)
+    total = powers[0]
+    for channel in powers[1:]:
+        total += channel
+    if len(powers) > 1:
+        total /= np.float32(len(powers))
     return total[:, None]
 
 
@@ -106,12 +115,13 @@ class NoiseMeter(BlockProcessor[Samples, None]):
             If the noise is too short, or only digital silence.
         """
         seconds = self._samples / self._sample_rate
-        if seconds < MIN_GIVEN_NOISE_S or self._samples < self._transform.frame_length:
+        frame_s = self._transform.frame_length / self._sample_rate
+        if seconds < max(MIN_GIVEN_NOISE_S, frame_s):
             raise SignalError(
-                f"{seconds:.2g} s of noise are too short: give at least half a second"
+                f"{seconds:.2g} s of noise are too short: give at least {max(0.5, frame_s):.2g} s"
             )
         if not self._frames:
-            raise SignalError("the noise is digital silence: give a stretch with audible noise")
+            raise SignalError("the noise is digital silence: give a section with audible noise")
         return tuple(
             NoiseProfile.from_mean_powers(mean, self._transform, self._sample_rate, "given")
             for mean in self._sum / self._frames
@@ -285,7 +295,7 @@ def compute_signal_share(open_frames: BinPowers, pauses: BinPowers) -> BinPowers
 
 
 def _smooth_bins(bin_powers: BinPowers) -> BinPowers:
-    """Smooth the powers over neighbouring bins with the weights ¼, ½, ¼."""
+    """Smooth the powers over neighboring bins with the weights ¼, ½, ¼."""
     padded = np.pad(bin_powers, ((0, 0), (1, 1)), mode="edge")
     smoothed = padded[:, :-2] + padded[:, 2:]
     smoothed *= 0.25

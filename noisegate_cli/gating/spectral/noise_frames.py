@@ -10,7 +10,7 @@ from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.gating.timing import Timing
 
 SILENT_BIN_POWER = 1e-12
-"""|X|² that counts as silence: the quantisation noise of 16 bits is 10⁴ times larger."""
+"""|X|² that counts as silence: the quantization noise of 16 bits is 10⁴ times larger."""
 
 DISTURBED_LEVEL_RATIO = 20.0
 """A frame with more than this multiple of the median noise level contains more than noise."""

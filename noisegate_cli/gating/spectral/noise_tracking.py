@@ -45,7 +45,7 @@ class NoiseTracker:
         is_noise
             Which frames contain only noise, shaped (frames,).
         """
-        is_noise = is_noise & (bin_powers.max(axis=1) > SILENT_BIN_POWER)
+        is_noise = is_noise & (bin_powers > SILENT_BIN_POWER).any(axis=1)
         is_noise[is_noise] = find_undisturbed(bin_powers[is_noise], self._mean)
         flags = is_noise.reshape(-1, 1, self._segment)
         segments = bin_powers.reshape(-1, self._segment, bin_powers.shape[1])

@@ -28,9 +28,10 @@ def to_planar(samples: Samples, dtype: type[np.floating[Any]] = np.float32) -> P
         return np.multiply(
             samples.T, 1 / full_scale(samples.dtype), out=planar, dtype=dtype, casting="same_kind"
         )
-    planar[:] = samples.T
+    with np.errstate(over="ignore"):
+        planar[:] = samples.T
     peak = np.abs(planar).max(initial=0.0)
-    if not np.isfinite(peak):
+    if not np.isfinite(peak) and not np.isfinite(samples).all():
         raise SignalError("some samples are NaN or infinite: repair the recording first")
     if peak > MAX_SAMPLE_VALUE:
         raise SignalError(

@@ -24,15 +24,15 @@ Both recursions forget their initial state. Therefore they run over many segment
 in parallel, and each starts a few run-in frames before its segment. This lets numpy process many
 frames at once.
 
-A voice has harmonics that the noise hides. They are regenerated from those above the noise (see
+A voice has harmonics that the noise masks. They are regenerated from those above the noise (see
 `HarmonicRegenerator`), and a share of their SNR is added to ξ.
 
 In a bin that never contains a signal, peaks above the noise are noise too. Therefore G is
 multiplied by the share of signal in the bin (see `compute_signal_share`), unless the peak is far
 above the noise.
 
-A peak of noise is mostly alone, and speech fills many bins at once. Therefore G is also reduced
-where the mean of ξ over the bins around is small (see `estimate_presence`), in each frame.
+A peak of noise is usually isolated, and speech fills many bins at once. Therefore G is also reduced
+in each frame where the mean of ξ over the neighboring bins is small (see `estimate_presence`).
 
 The gains remove some of the signal. `LevelCompensator` measures how much, and increases them again.
 
@@ -69,7 +69,7 @@ from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 from noisegate_cli.gating.spectral.bleed_spectra import BleedSpectra
 from noisegate_cli.gating.spectral.configuration import SpectralConfiguration
 from noisegate_cli.gating.spectral.harmonics import HarmonicRegenerator
-from noisegate_cli.gating.spectral.noise_estimation import compute_gate_powers
+from noisegate_cli.gating.spectral.noise_estimation import combine_channels
 from noisegate_cli.gating.spectral.noise_frames import create_noise_guard, noise_guard_frames
 from noisegate_cli.gating.spectral.sample_conversion import (
     PlanarSamples,
@@ -245,9 +245,8 @@ class SpectralGate(BlockProcessor[Mask, Samples]):
                 transform.compute_spectra(x[start:], length, out=out[chunk])
                 for x, out in zip(planar, spectra, strict=True)
             ]
-            bin_powers = compute_gate_powers(parts, self._linked)
-            for i in range(gates):
-                powers[i, chunk] = self._grouping.mean(bin_powers[:, i])
+            channel_powers = [self._grouping.mean_power(part) for part in parts]
+            powers[:, chunk] = combine_channels(channel_powers, self._linked).swapaxes(0, 1)
         return _Batch(planar, spectra, powers)
 
     def _has_mask(self, frames: int) -> bool:

@@ -21,7 +21,7 @@ from noisegate_cli.text import quote_for_shell
 if TYPE_CHECKING:
     from noisegate_cli.api.analysis_report import AnalysisReport
     from noisegate_cli.api.gate_result import GateResult
-    from noisegate_cli.gating.cutoffs import CutoffReport
+    from noisegate_cli.gating.cutoff_report import CutoffReport
 
 
 MIN_AGREEMENT = 0.99
@@ -31,7 +31,7 @@ MAX_DRIFT_DB = 6.0
 """If the noise level varies more than this, no fixed threshold suits the whole recording."""
 
 MAX_DC_DISTANCE_DB = 3.0
-"""If a DC offset is at most this far below the noise floor, it is most of the power there."""
+"""If a DC offset is at most this far below the noise floor, it makes up most of the noise power."""
 
 MIN_CLOSED_SHARE = 0.01
 """If the gate is closed for a smaller share of the time, it has hardly any effect."""
@@ -43,7 +43,7 @@ MAX_SUGGESTED_LOOKAHEAD_MS = 300.0
 """A longer lookahead is not suggested: the noise before each sound would be audible."""
 
 MIN_THRESHOLD_STEP_DB = 6.0
-"""Least reduction of a threshold that is suggested against cut-offs."""
+"""Minimum reduction of a threshold that is suggested against cut-offs."""
 
 
 def collect_advice(report: "AnalysisReport") -> list[str]:
@@ -59,7 +59,7 @@ def collect_advice(report: "AnalysisReport") -> list[str]:
         )
     if levels.drift_db > MAX_DRIFT_DB:
         notes.append(
-            f"The noise level varies by {levels.drift_db:.0f} dB. Without -t the gate follows it; "
+            f"The noise level varies by {levels.drift_db:.0f} dB. Without -t, the gate follows it; "
             "a fixed threshold cannot."
         )
     if -math.inf < suggestion.noise_floor_db < levels.dc_offset_db + MAX_DC_DISTANCE_DB:
@@ -82,7 +82,7 @@ def _compare_thresholds(report: "AnalysisReport") -> list[str]:
     if given := report.levels.given_trial:
         if given.agreement is None or given.agreement >= MIN_AGREEMENT:
             return []
-        differs = f"{100 * (1 - given.agreement):.1f} % of the time"
+        differs = f"{100 * (1 - given.agreement):.1f}% of the time"
         return [
             f"The given threshold differs from the automatic gate for {differs}. For the automatic "
             "gate, omit -t."
@@ -93,7 +93,7 @@ def _compare_thresholds(report: "AnalysisReport") -> list[str]:
     is_speech = settings.listen == "voice" and not settings.key_hz
     return [
         "Even the best fixed threshold differs from the automatic gate for "
-        f"{100 * (1 - suggestion.agreement):.1f} % of the time: gate without -t"
+        f"{100 * (1 - suggestion.agreement):.1f}% of the time: gate without -t"
         + (", or for speech try --key 250-4000." if is_speech else ".")
     ]
 
@@ -191,7 +191,8 @@ def suggest_cutoff_remedies(result: "GateResult") -> dict[str, list[str]]:
 
     settings, cutoffs = result.settings, result.cutoffs
     remedies: dict[str, list[str]] = {"decay": [], "attack": [], "": []}
-    if cutoffs.decays and settings.hold_ms < MAX_TIME_MS:
+    holds = result.forced.segments is None  # A given segment includes the hold.
+    if cutoffs.decays and holds and settings.hold_ms < MAX_TIME_MS:
         # A slow decay is cut again at the end of a hold that is only a little longer.
         hold_ms = max(2 * settings.hold_ms, _lengthen(settings.hold_ms, cutoffs, "decay"))
         remedies["decay"] = [f"--hold {min(MAX_TIME_MS, hold_ms):g}"]

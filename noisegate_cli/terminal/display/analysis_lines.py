@@ -37,7 +37,7 @@ CSV_COLUMNS = (
 
 
 def choose_columns(width: int) -> tuple[str, ...]:
-    """Return the titles of the columns that fit beside a name into `width` characters."""
+    """Return the titles of the columns that fit into `width` characters together with a name."""
     titles = [title for title, _ in COLUMNS]
     for optional in OPTIONAL_COLUMNS:
         if sum(size + 1 for title, size in COLUMNS if title in titles) + MIN_NAME_CHARS <= width:
@@ -59,7 +59,7 @@ def format_line(report: "AnalysisReport", titles: Sequence[str]) -> str:
         "peak dB": _format_db(levels.peak_db),
         "noise dB": _format_db(suggestion.noise_floor_db),
         "signal dB": _format_db(suggestion.active_db),
-        "closed": f"{100 * levels.closed_share:.0f} %",
+        "closed": f"{100 * levels.closed_share:.0f}%",
         "-t": "-" if suggestion.threshold is None else f"{suggestion.threshold:.3g}",
         "verdict": str(suggestion.verdict).replace("_", " "),
     }

@@ -57,7 +57,7 @@ class BatchProgress:
             if report.audio_seconds:
                 speed = report.audio_seconds / max(1e-9, elapsed_s)
                 audio = format_duration(report.audio_seconds)
-                note += f", {audio} of audio, {speed:.0f} × real time"
+                note += f", {audio} of audio, {speed:.0f}× real time"
             if report.failed:
                 note += f", {report.failed} failed"
             return [note, f"now {', '.join(map(quote_path, current))}"] if current else [note]

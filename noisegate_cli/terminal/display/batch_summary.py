@@ -44,7 +44,7 @@ def format_recording_line(name: str, result: "RecordingResult") -> str:
     count = figures["cutoffs"]["count"]
     cut = f", {pluralize(count, 'cut-off')}" if count else ""
     return (
-        f"gated {quote_path(name)} ({reason}): closed {100 * figures['closed_share']:.1f} % of "
+        f"gated {quote_path(name)} ({reason}): closed {100 * figures['closed_share']:.1f}% of "
         f"{format_duration(figures['duration_s'])}, {pluralize(figures['openings'], 'opening')}"
         f"{cut}"
     )
@@ -115,7 +115,7 @@ def _build_fact_table(report: "BatchReport") -> "Table":
     if report.thresholds:
         table.add_row("threshold", _format_shared_thresholds(report.thresholds))
     if report.done:
-        table.add_row("closed", f"{100 * report.closed_share:.1f} % of the time")
+        table.add_row("closed", f"{100 * report.closed_share:.1f}% of the time")
     if report.done or report.review_counts:
         table.add_row("to review", _format_review_counts(report.review_counts))
     if report.warned:
@@ -140,7 +140,7 @@ def _format_finished_work(report: "BatchReport") -> str:
         return count
     speed = report.audio_seconds / max(report.seconds, 1e-9)
     audio, taken = format_duration(report.audio_seconds), format_duration(report.seconds)
-    return f"{count}, {audio} in {taken} ({speed:.0f} × real time)"
+    return f"{count}, {audio} in {taken} ({speed:.0f}× real time)"
 
 
 def _format_review_counts(counts: Mapping[str, int]) -> str:
@@ -206,7 +206,7 @@ def _build_review_table(review_candidates: "Sequence[ReviewCandidate]") -> "Tabl
         table.add_row(
             Text(quote_path(candidate.name)),
             candidate.reason,
-            f"{100 * candidate.closed_share:.0f} %",
+            f"{100 * candidate.closed_share:.0f}%",
             "" if candidate.contrast_db is None else f"{candidate.contrast_db:.1f} dB",
             "" if candidate.peak_db is None else f"{candidate.peak_db:.1f} dBFS",
             _format_cutoff_times(candidate),

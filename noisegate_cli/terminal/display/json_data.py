@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from noisegate_cli.terminal.display.advice import GivenOptions
 
 SCHEMA_VERSION = 1
-"""Version of the schema: it rises when a field changes its meaning or disappears."""
+"""Version of the schema: it increases when a field changes its meaning or disappears."""
 
 SIGNIFICANT_DIGITS = 9
 """Digits of floats in the output, which carry no more information than the samples."""
@@ -166,7 +166,7 @@ def report_recording_failure(
 def print_failure_data(command: str, file: str | Path | None, error: object) -> None:
     """Print the failure of a command as JSON.
 
-    If stdout can't be written, the error is still reported on stderr.
+    If stdout cannot be written, the error is still reported on stderr.
     """
     with suppress(OSError):
         print_data(to_json(build_failure_data(command, file, error)))
@@ -200,7 +200,7 @@ def _complete_summary(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _encode_forced(result: "GateResult") -> "ForcedStretches | None":
-    """Return the forced stretches, whose times count from the start of the file again."""
+    """Return the forced segments, whose times count from the start of the file again."""
     if not result.forced:
         return None
     return result.forced.advance(-result.source.offset_s, with_segments=True)

@@ -112,7 +112,7 @@ class ProgressLog:
     def update(self, done: float, notes: Sequence[str]) -> None:
         """Print the progress and the first note."""
         share = done / self._total if self._total else 0.0
-        print_message(f"ngate: {', '.join([f'{self._name} {100 * share:.0f} %', *notes[:1]])}")
+        print_message(f"ngate: {', '.join([f'{self._name} {100 * share:.0f}%', *notes[:1]])}")
 
     def close(self) -> None:
         """Do nothing: lines stay in the log."""
@@ -131,7 +131,7 @@ class RecordingBar:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.percentage:3.0f}%"),
             TextColumn("{task.fields[note]}", markup=False),
             console=target,
             transient=True,
@@ -162,7 +162,7 @@ class BatchPanel:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.percentage:3.0f}%"),
         )
         self._task = self._progress.add_task(name, total=total or None)
         target = console(stderr=True)
@@ -223,7 +223,7 @@ class RecordingProgress:
             with suppress(Exception):
                 self._duration = self._read_duration()
         speed = share * self._duration / elapsed_s
-        return [f"{speed:.0f} × real time"] if speed else []
+        return [f"{speed:.0f}× real time"] if speed else []
 
 
 @contextmanager

@@ -17,7 +17,7 @@ REASONS = {
     Verdict.SEPARATED: LEVELS + ".",
     Verdict.RAISED: LEVELS + "; the threshold is raised so that the gate closes again.",
     Verdict.ABOVE_FLOOR: "The noise floor is {noise_floor_db:.1f} dBFS.",
-    Verdict.NOISE_ONLY: "No signal above the noise of {noise_floor_db:.1f} dBFS: the gate stays "
+    Verdict.NOISE_ONLY: "No signal above the noise at {noise_floor_db:.1f} dBFS: the gate stays "
     "closed. If the recording is not just noise, set a threshold with -t.",
     Verdict.SILENT: "The recording is digital silence: there is nothing to gate.",
     Verdict.TOO_SHORT: "The recording is too short to distinguish noise from signal: "

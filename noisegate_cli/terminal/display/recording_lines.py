@@ -1,4 +1,4 @@
-"""Lines about a recording: tracks, stretches and outputs, the key, bleed of other tracks."""
+"""Lines about a recording: tracks, segments and outputs, the key, bleed of other tracks."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -28,14 +28,14 @@ def format_tracks(result: "GateResult") -> list[str]:
     if track := format_track(result.source):
         lines.append(f"track      {track}; --track N selects another one")
     if result.is_copied:
-        lines.append("copied     the gate stays open: the file is copied, not encoded again")
+        lines.append("copied     the gate stays open: the file is copied, not re-encoded")
     elif result.output.keeps_tracks:
-        lines.append("video      the picture and the other tracks are copied unchanged")
+        lines.append("video      the video and the other tracks are copied unchanged")
     return lines
 
 
-def format_stretches(result: "GateResult") -> list[str]:
-    """Return the lines of the summary about stretches."""
+def format_segments(result: "GateResult") -> list[str]:
+    """Return the lines of the summary about segments."""
     lines = []
     # The times count from the start of the file again.
     forced = result.forced.advance(-result.source.offset_s, with_segments=True)
@@ -78,7 +78,7 @@ def describe_bleed(bleed: "BleedReport", others: "Sequence[OtherTrack]") -> list
             f"channel {level.gate + 1} from channel {level.reference + 1}{_level(level.level_db)}"
             for level in bleed.levels
         ]
-    return [*lines, f"closed for bleed {100 * bleed.closed_share:.1f} % of the time"]
+    return [*lines, f"closed for bleed {100 * bleed.closed_share:.1f}% of the time"]
 
 
 def format_alignment(alignment: "Alignment") -> str:
@@ -91,7 +91,7 @@ def format_alignment(alignment: "Alignment") -> str:
     '0.412 s later, 23 ppm fast'
     """
     start, drift = round(alignment.start_s, 3), round(alignment.drift_ppm)
-    begins = f"{abs(start):.3f} s {'later' if start > 0 else 'earlier'}" if start else "in step"
+    begins = f"{abs(start):.3f} s {'later' if start > 0 else 'earlier'}" if start else "in sync"
     if not drift:
         return begins
     return f"{begins}, {abs(drift)} ppm {'fast' if drift > 0 else 'slow'}"

@@ -12,7 +12,7 @@ from noisegate_cli.terminal.display.reasons import format_contrast, format_reaso
 from noisegate_cli.terminal.display.recording_lines import (
     format_bleed,
     format_key,
-    format_stretches,
+    format_segments,
     format_tracks,
 )
 from noisegate_cli.terminal.flags import to_flags
@@ -30,7 +30,7 @@ from noisegate_cli.text import (
 if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.files.audio_info import AudioInfo
-    from noisegate_cli.gating.cutoffs import CutoffReport
+    from noisegate_cli.gating.cutoff_report import CutoffReport
 
 
 def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str]:
@@ -39,7 +39,7 @@ def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str
     lines = [
         *([] if preset.lower() == "voice" else [f"preset     {escape_unprintable(preset)}"]),
         _format_threshold(result),
-        f"{_format_closed_share(result)} ({speed:.0f} × real time)",
+        f"{_format_closed_share(result)} ({speed:.0f}× real time)",
         f"output     {quote_path(result.output.path)} ({format_sample_type(result.output)})",
     ]
     lines += format_tracks(result)
@@ -54,7 +54,7 @@ def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str
         lines += _format_cutoffs(result)
     if result.residue:
         lines.append(f"removed    {quote_path(result.residue)}")
-    lines += format_stretches(result)
+    lines += format_segments(result)
     if result.delay_ms is not None:
         hold = result.settings.hold_ms
         lines.append(
@@ -70,7 +70,7 @@ def format_gate_summary(result: "GateResult", preset: str = "voice") -> list[str
 def format_short_summary(result: "GateResult") -> list[str]:
     """Return a line about one of several recordings, and a line for each warning."""
     figures = [
-        f"closed {100 * result.statistics.closed_share:.1f} % of "
+        f"closed {100 * result.statistics.closed_share:.1f}% of "
         f"{format_duration(result.source.duration)}",
         pluralize(result.statistics.openings, "opening"),
         *([format_cutoff_counts(result.cutoffs)] if result.cutoffs.count else []),
@@ -80,8 +80,8 @@ def format_short_summary(result: "GateResult") -> list[str]:
 
 
 def _format_closed_share(result: "GateResult") -> str:
-    """Return for how much of the time the recording is attenuated, without the end of the line."""
-    share = f"{100 * result.statistics.closed_share:.1f} % of " + format_duration(
+    """Return the share of the time in which the recording is attenuated, to begin a line."""
+    share = f"{100 * result.statistics.closed_share:.1f}% of " + format_duration(
         result.source.duration
     )
     if result.settings.duck:
@@ -92,7 +92,7 @@ def _format_closed_share(result: "GateResult") -> str:
 def _format_threshold(result: "GateResult") -> str:
     """Return a line about the threshold and its origin."""
     if result.forced.segments is not None:
-        return "applied    the given open stretches"
+        return "applied    the given open segments"
     suggestion, adaptive = result.suggestion, result.settings.adaptive
     if suggestion is None:
         moving = ", follows the noise" if adaptive and result.threshold is not None else ""
@@ -119,7 +119,7 @@ def _format_gain(result: "GateResult") -> Iterator[str]:
     if suggestion and is_range_softened(result.range_db, settings):
         contrast = format_contrast(suggestion.noise_floor_db, suggestion.active_db)
         yield (
-            f"range      {range_db}, as signal and noise are only {contrast} apart; "
+            f"range      {range_db}, because signal and noise are only {contrast} apart; "
             "--range mute silences the pauses"
         )
 
@@ -197,7 +197,7 @@ def _describe_noise_source(source: str, settings: GateSettings) -> str:
         return f"learned from {quote_path(noise) if is_file else noise}"
     if source == "pauses":
         return "learned from the pauses"
-    return "estimated from the quietest frames of each bin, because there is no pause"
+    return "estimated from the quietest frames of each bin, because there are no pauses"
 
 
 def format_cutoff_counts(cutoffs: "CutoffReport") -> str:
@@ -230,6 +230,8 @@ def _format_cutoffs(result: "GateResult") -> list[str]:
         f"{or_else}try {' or '.join(remedies[''])}",
         f"at {', '.join(worst)}{ellipsis}",
     ]
+    if cutoffs.decays and result.forced.segments is not None:
+        lines.append("to keep a decay, move the end of its segment in the labels")
     return [f"{'' if number else 'cut-offs':<11}{line}" for number, line in enumerate(lines)]
 
 

@@ -156,11 +156,11 @@ def _build_levels_table(report: "AnalysisReport") -> "Table":
             )
         table.add_row(
             "frames, dBFS",
-            "  ".join(f"{p} %: {levels.percentiles_db[p]:.0f}" for p in SHOWN_PERCENTILES),
+            "  ".join(f"{p}%: {levels.percentiles_db[p]:.0f}" for p in SHOWN_PERCENTILES),
         )
     if levels.silent_share:
         table.add_row(
-            "digital silence", f"{100 * levels.silent_share:.1f} % of the frames, not counted"
+            "digital silence", f"{100 * levels.silent_share:.1f}% of the frames, not counted"
         )
     return table
 
@@ -176,11 +176,11 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
     if suggestion.confidence:
         table.add_row(
             "confidence",
-            f"{100 * suggestion.confidence:.0f} % of the frames are clearly signal or noise",
+            f"{100 * suggestion.confidence:.0f}% of the frames are clearly signal or noise",
         )
     table.add_row(
         "would close",
-        f"{100 * levels.closed_share:.1f} % of the time, "
+        f"{100 * levels.closed_share:.1f}% of the time, "
         f"{pluralize(round(levels.openings_per_minute), 'opening')} per minute"
         + (", with the given threshold" if levels.given_trial else ""),
     )
@@ -190,7 +190,7 @@ def _build_suggestion_table(report: "AnalysisReport") -> "Table":
     if suggestion.threshold is not None:
         text = Text.assemble((format_level(suggestion.threshold), "bold green"))
         if suggestion.agreement is not None:
-            agreement = f"{100 * suggestion.agreement:.0f} % of the time"
+            agreement = f"{100 * suggestion.agreement:.0f}% of the time"
             text.append(f", agrees with the automatic gate for {agreement}")
         table.add_row("threshold", text)
     if suggestion.estimates_db:
@@ -258,11 +258,11 @@ def _build_sweep_table(levels: "LevelReport", ascii_only: bool) -> "Table":
         table.add_row(
             f"{10 ** (trial.threshold_db / 20):.3g}",
             f"{trial.threshold_db:.0f}",
-            f"{100 * trial.closed_share:.0f} %",
+            f"{100 * trial.closed_share:.0f}%",
             f"{trial.openings_per_minute:.0f}",
             f"{trial.cutoffs_per_minute:.0f}",
-            "" if trial.at_risk is None else f"{100 * trial.at_risk:.1f} %",
-            "" if trial.agreement is None else f"{100 * trial.agreement:.0f} %",
+            "" if trial.at_risk is None else f"{100 * trial.at_risk:.1f}%",
+            "" if trial.agreement is None else f"{100 * trial.agreement:.0f}%",
             mark,
             style="bold" if mark else None,
         )

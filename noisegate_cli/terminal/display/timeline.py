@@ -1,4 +1,4 @@
-"""A recording along the width of a terminal: its peaks, and where a gate is open."""
+"""A recording across the width of a terminal: its peaks, and where a gate is open."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ OPEN_STYLE, CUT_STYLE = "green", "bold red"
 
 
 def build_timeline(timeline: "Timeline", width: int, ascii_only: bool = False) -> "Text":
-    """Return the timeline of a gate, at most `width` characters wide, without trailing blanks.
+    """Return the timeline of a gate, at most `width` characters wide, without trailing spaces.
 
     The rows are the peak of each column on a scale of dB, the share of its time in which the gate
     is open, the sounds that the gate cuts off, and the time.

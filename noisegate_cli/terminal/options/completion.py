@@ -1,6 +1,6 @@
 """Values that a shell offers for an option when the user presses Tab.
 
-Where a function returns nothing, the shell offers the names of files.
+Where a function returns nothing, the shell offers file names.
 """
 
 import math
@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, get_args
 
 Complete = Callable[[str], list[str]]
-"""Takes the beginning of a value and returns the values that begin like this."""
+"""Takes the beginning of a value and returns the values that begin with it."""
 
 REQUEST_VARIABLE, LINE_VARIABLE = "_NGATE_COMPLETE", "_TYPER_COMPLETE_ARGS"
 """Environment variables that the completion script of a shell sets: the kind of the request, and
@@ -33,7 +33,7 @@ PRESET_USES = {
 
 
 def complete_files(incomplete: str) -> list[str]:  # noqa: ARG001  # Typer calls it by this name
-    """Return nothing, so that the shell offers the names of files."""
+    """Return nothing, so that the shell offers file names."""
     return []
 
 
@@ -92,7 +92,7 @@ def complete_setting(name: str) -> Complete:
 def join_bash_words(environment: MutableMapping[str, str]) -> None:
     """Make `--preset=v` in a request of bash look like `--preset v`.
 
-    bash takes an equals sign as a word of its own, which Typer doesn't expect.
+    bash treats an equals sign as a separate word, which Typer does not expect.
     """
     if environment.get(REQUEST_VARIABLE) != BASH_REQUEST:
         return

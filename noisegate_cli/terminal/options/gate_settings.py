@@ -35,8 +35,8 @@ GATE_OPTIONS: dict[str, Option] = {
         "LEVEL",
         MAIN_PANEL,
         "Open above this RMS level: 0.03 (full scale is 1.0) or -30dB. auto detects the signal "
-        "instead. auto:otsu, auto:gmm and auto:p56 find a level. floor+6dB is 6 dB above the noise "
-        "floor.",
+        "instead. auto:otsu, auto:gmm and auto:p56 estimate a level. floor+6dB is 6 dB above the "
+        "noise floor.",
         "auto",
     ),
     "adaptive": Option(
@@ -75,8 +75,8 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--listen",),
         "voice|all",
         DETECTOR_PANEL,
-        "voice: in speech, the automatic gate closes on keys, doors and the like. all: it opens "
-        "for every sound.",
+        "voice: in speech, the automatic gate closes on sounds such as keys and doors. all: it "
+        "opens for every sound.",
     ),
     "speech": Option(
         ("--speech",),
@@ -105,7 +105,7 @@ GATE_OPTIONS: dict[str, Option] = {
         "SAMPLES",
         ADVANCED_PANEL,
         "Length of an analysis frame.",
-        "the power of two that is at least 30 ms",
+        "the smallest power of two that is at least 30 ms",
     ),
     "hop_length": Option(
         ("--hop-length",),
@@ -155,15 +155,15 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--ratio",),
         "RATIO",
         ENVELOPE_PANEL,
-        "Expand instead of gating: each dB below the threshold becomes this number of dB, down to "
-        "--range. It requires a level or a method as -t.",
+        "Expand instead of gating: each dB below the threshold becomes this many dB, down to "
+        "--range. Requires -t with a level or a method.",
         "inf, a gate",
     ),
     "knee_db": Option(
         ("--knee",),
         "DB",
         ENVELOPE_PANEL,
-        "Begin to expand gradually, within this width around the threshold. It requires --ratio.",
+        "Apply the ratio gradually within this width around the threshold. Requires --ratio.",
         "0",
     ),
     "duck": Option(
@@ -184,13 +184,14 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--reduction",),
         "DB|mute",
         SPECTRAL_PANEL,
-        "Largest attenuation of a bin, for example 12dB. Less sounds more natural.",
+        "Maximum attenuation of a bin, such as 12dB. A smaller value sounds more natural.",
     ),
     "noise": Option(
         ("--noise",),
         "FILE|FROM-TO",
         SPECTRAL_PANEL,
-        "Noise to learn from: a recording of it, or a stretch of this one such as 0:00-0:02.5.",
+        "Noise to learn from: a recording of the noise, or a span of this recording, such as "
+        "0:00-0:02.5.",
         "learned from the pauses",
     ),
 }
@@ -203,7 +204,7 @@ class TypedSettings(NamedTuple):
     preset: str
     """Name or file of the preset, as typed."""
     texts: Mapping[str, str | bool]
-    """The options given besides the preset, by the name of the setting."""
+    """The options given in addition to the preset, by the name of the setting."""
 
 
 PresetOption = Annotated[
@@ -212,8 +213,8 @@ PresetOption = Annotated[
         "--preset",
         "-p",
         metavar="NAME|FILE.toml",
-        help=f"Set the defaults of the other options: {', '.join(PRESETS)}, a preset of your own, "
-        "or a file with one. See the table below.",
+        help=f"Set the defaults of the other options: {', '.join(PRESETS)}, your own preset, "
+        "or a preset file. See the table below.",
         autocompletion=complete_presets,
         rich_help_panel=MAIN_PANEL,
     ),
@@ -283,7 +284,7 @@ def _collect_texts(arguments: Mapping[str, Any]) -> dict[str, str | bool]:
 
 
 def choose_preset(name: str, texts: Mapping[str, Any]) -> Preset:
-    """Return a built-in preset or one of the user, overridden by the options in `texts`.
+    """Return a built-in or a user preset, overridden by the options in `texts`.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """The option `--key`."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -60,8 +61,9 @@ def parse_key_option(
         raise SettingsError(f"--key {text!r} names no file: give HZ-HZ, FILE or FILE:HZ-HZ")
     from noisegate_cli.files.outputs.naming import parse_path
 
-    number = r"\d[\d.,]* *(k?hz|k)?"
-    if re.fullmatch(rf"{number}( *- *{number})?", file, re.IGNORECASE) and not Path(file).exists():
+    number = r"[-+]?(\d[\d.,]*(e[-+]?\d+)?|inf|nan) *(k?hz|k)?"
+    is_number = re.fullmatch(rf"{number}( *- *{number})?", file, re.IGNORECASE)
+    if is_number and not os.path.lexists(file):
         what = "not a band of frequencies" if "-" in file else "a single frequency"
         raise SettingsError(f"--key {text!r} is {what}: give a band such as 2000-8000, or a file")
     return parse_path(file), settings

@@ -22,7 +22,7 @@ FIXED_SETTINGS = (
     *("key_hz", "listen", "speech", "channels", "nonfinite", "frame_length", "hop_length"),
     *("spectral", "reduction_db", "noise"),
 )
-"""Settings that the page can't change. It turns a target floor into a range."""
+"""Settings that the page cannot change. It turns a target floor into a range."""
 
 
 def build_command_words(

@@ -1,4 +1,4 @@
-"""The presets of the user: by name in one file of tables, or each in a file of its own."""
+"""The user's presets: by name in one file of tables, or each in its own file."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def user_presets_path() -> Path:
 
 
 def list_user_presets() -> list[str]:
-    """Return the names of the user's presets; none if their file can't be read."""
+    """Return the names of the user's presets; none if their file cannot be read."""
     try:
         return list(read_toml(user_presets_path()))
     except SettingsError:
@@ -41,12 +41,12 @@ def load_preset(name: str) -> Preset:
     Parameters
     ----------
     name
-        Name of a built-in preset, in any case, of a preset of the user, or path of a TOML file.
+        Name of a built-in preset, in any case, name of a user preset, or path of a TOML file.
 
     Raises
     ------
     SettingsError
-        If there is no such preset, its file can't be read, or one of its options is wrong.
+        If there is no such preset, its file cannot be read, or one of its options is wrong.
     """
     if name.lower() in PRESETS:
         return Preset(name.lower(), {})
@@ -70,9 +70,9 @@ def save_preset(name: str, preset: Preset, force: bool) -> Path:
     Raises
     ------
     SettingsError
-        If a preset can't have this name.
+        If a preset cannot have this name.
     OutputError
-        If there is another preset of this name and `force` is false, or the file can't be written.
+        If there is another preset of this name and `force` is false, or the file cannot be written.
     """
     from noisegate_cli.files.outputs.document import write_document
 
@@ -125,7 +125,7 @@ def _replace_table(content: str, name: str, lines: str) -> str:
     Raises
     ------
     OutputError
-        If the table is written in a way that can't be replaced, such as an inline table.
+        If the table is written in a way that cannot be replaced, such as an inline table.
     """
     import json
     import tomllib

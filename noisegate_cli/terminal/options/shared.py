@@ -31,7 +31,7 @@ SubtypeOption = Annotated[
     typer.Option(
         metavar="TYPE",
         help="Sample type of the output, such as PCM_16, PCM_24 or FLOAT.",
-        show_default="as the input",
+        show_default="same as the input",
         rich_help_panel=OUTPUT_PANEL,
         autocompletion=complete_subtypes,
     ),
@@ -95,7 +95,7 @@ FsyncOption = Annotated[
     bool,
     typer.Option(
         "--fsync",
-        help="Wait until the outputs are on the disk and survive a power failure.",
+        help="Wait until the outputs are on disk and survive a power failure.",
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]
@@ -104,7 +104,7 @@ FsyncOption = Annotated[
 PlotOption = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE", help="Save a picture of the result: FILE ends in .png, .pdf or .svg."
+        metavar="FILE", help="Save a plot of the result: FILE ends in .png, .pdf or .svg."
     ),
 ]
 
@@ -113,15 +113,15 @@ RawOption = Annotated[
     str | None,
     typer.Option(
         metavar="RATE:CHANNELS:TYPE",
-        help="Format of an input without a header: 44100:1:s16. Other types: s8, u8, s24, s32, "
-        "f32, f64.",
+        help="Format of an input without a header, such as 44100:1:s16. Other types: s8, u8, s24, "
+        "s32, f32, f64.",
         rich_help_panel=ADVANCED_PANEL,
     ),
 ]
 
 
 def expand_patterns(files: Sequence[str]) -> list[str]:
-    """Return the names of recordings with patterns expanded, which shells of Windows don't do."""
+    """Return the names of recordings with patterns expanded, which Windows shells do not do."""
     if sys.platform != "win32":
         return list(files)
     from glob import glob

@@ -126,7 +126,7 @@ def test_a_part_with_other_channels_is_omitted_with_a_warning(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["s16.wav", "s16.flac", "w64.w64", "tta.tta", "aac.m4a"])
-def test_a_last_part_that_is_cut_short_causes_a_warning(tmp_path, name):
+def test_a_last_part_that_is_truncated_causes_a_warning(tmp_path, name):
     part = write_part(tmp_path / name, name, 1.0)
     joined = join(tmp_path / f"in.{name}", part, part)
     joined.write_bytes(joined.read_bytes()[: -part.stat().st_size // 3])

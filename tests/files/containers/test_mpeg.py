@@ -139,7 +139,7 @@ def test_a_joined_file_of_another_sample_rate_causes_a_warning(tmp_path):
     assert warning.endswith("is omitted, because it has 1 channel at 16000 Hz")
 
 
-def test_an_mp3_cut_short_causes_a_warning(tmp_path):
+def test_a_truncated_mp3_causes_a_warning(tmp_path):
     source = write_mp3(tmp_path / "in.mp3", sound(RATE, 10))
     content = source.read_bytes()
     source.write_bytes(content[: len(content) // 2])

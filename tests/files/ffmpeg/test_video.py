@@ -1,4 +1,4 @@
-"""Videos keep their picture and other tracks, and their audio stays in step."""
+"""Videos keep their video and other tracks, and their audio stays in sync."""
 
 import json
 from fractions import Fraction
@@ -35,7 +35,7 @@ def write_film(
     extras=(),
     frame_rate=Fraction(25),
 ):
-    """Write a film with noise as the picture; `tracks` are the gains of its audio tracks."""
+    """Write a video with noise as the video track; `tracks` are the gains of its audio tracks."""
     rng = np.random.default_rng(0)
     sample_format = {"aac": "fltp", "libopus": "flt"}.get(codec, "s16")
     dtype, scale = (np.int16, 2**15) if sample_format == "s16" else (np.float32, 1)
@@ -143,7 +143,7 @@ LOSSLESS = [("mkv", "flac"), ("mkv", "pcm_s16le"), ("mov", "pcm_s16le")]
 
 @pytest.mark.parametrize(("extension", "codec"), LOSSLESS)
 @pytest.mark.parametrize("start", [0.0, 0.25])
-def test_the_picture_is_copied_and_lossless_audio_stays_at_its_sample(
+def test_the_video_is_copied_and_lossless_audio_stays_at_its_sample(
     tmp_path, extension, codec, start
 ):
     source = write_film(tmp_path / f"film.{extension}", codec, start=start, extras=["chapters"])
@@ -170,7 +170,7 @@ def test_the_picture_is_copied_and_lossless_audio_stays_at_its_sample(
     [("mp4", "aac", "mpeg4"), ("mkv", "aac", "mpeg4"), ("webm", "libopus", "libvpx")],
 )
 @pytest.mark.parametrize("start", [0.0, 0.5])
-def test_lossy_audio_stays_in_step_with_the_picture(tmp_path, extension, codec, picture, start):
+def test_lossy_audio_stays_in_sync_with_the_video(tmp_path, extension, codec, picture, start):
     source = write_film(tmp_path / f"film.{extension}", codec, picture, start)
     out = gate_file(source, settings=AT_003).output.path
     before, after = read_packets(source)[0], read_packets(out)[0]
@@ -223,17 +223,17 @@ def test_the_tracks_of_an_output_are_interleaved(tmp_path):
                 assert abs(latest[0] - latest[1]) < 2
 
 
-def test_an_audio_file_from_a_video_has_the_audio_only_and_tells_the_delay(tmp_path):
+def test_an_audio_file_from_a_video_has_only_the_audio_and_reports_the_delay(tmp_path):
     source = write_film(tmp_path / "film.mkv", start=0.5)
     result = gate_file(source, tmp_path / "film.wav", AT_003)
     assert not result.output.keeps_tracks
     (warning,) = result.warnings
-    assert "starts 0.500 s after the picture" in warning
+    assert "starts 0.500 s after the video" in warning
     assert gate_file(source, settings=AT_003).warnings == ()
 
 
 @pytest.mark.parametrize("extension", ["mp4", "mkv"])
-def test_an_edit_decision_list_has_the_frame_rate_of_the_film(tmp_path, extension):
+def test_an_edit_decision_list_has_the_frame_rate_of_the_video(tmp_path, extension):
     rate = Fraction(30000, 1001)
     source = write_film(tmp_path / f"in.{extension}", "aac", seconds=2.0, frame_rate=rate)
     result = gate_file(source, settings=AT_003, labels=tmp_path / "gate.edl")
@@ -244,14 +244,14 @@ def test_an_edit_decision_list_has_the_frame_rate_of_the_film(tmp_path, extensio
         assert "* FRAME RATE: 30000/1001\n" in text
 
 
-def test_an_excerpt_of_a_video_has_the_audio_only(tmp_path, capsys):
+def test_an_excerpt_of_a_video_has_only_the_audio(tmp_path, capsys):
     source = write_film(tmp_path / "film.mkv")
     assert run(["gate", str(source), "-t", "0.03", "--duration", "0.5"]) == 0
-    assert "an excerpt has no picture" in capsys.readouterr().err
+    assert "an excerpt has no video" in capsys.readouterr().err
     assert read_audio(tmp_path / "film_gated.mkv")[0].shape == (RATE // 2,)
 
 
-def test_what_a_container_cannot_hold_is_told_or_refused(tmp_path):
+def test_what_a_container_cannot_hold_is_reported_or_refused(tmp_path):
     film = write_film(tmp_path / "film.mkv", extras=["font"])
     result = gate_file(film, tmp_path / "film.mp4", AT_003)
     assert result.output.subtype == "ALAC_16"
@@ -306,7 +306,7 @@ def test_a_recording_of_one_track_has_no_second_one(write):
         gate_file(write(sound()), settings=AT_003, track=2)
 
 
-def test_a_silent_track_beside_one_with_sound_is_told(tmp_path):
+def test_a_silent_track_next_to_one_with_sound_is_reported(tmp_path):
     source = write_film(tmp_path / "film.mkv", tracks=[0.0, 0.0, 1.0])
     (warning,) = gate_file(source, settings=AT_003).warnings
     assert warning == (
@@ -315,12 +315,12 @@ def test_a_silent_track_beside_one_with_sound_is_told(tmp_path):
     assert gate_file(source, settings=AT_003, track=3, force=True).warnings == ()
 
 
-def test_the_command_line_tells_the_track_and_the_copies(tmp_path, capsys):
+def test_the_command_line_reports_the_track_and_the_copies(tmp_path, capsys):
     source = write_film(tmp_path / "film.mkv", tracks=[1.0, 0.5])
     assert run(["gate", str(source), "-t", "0.03", "--track", "2"]) == 0
     err = capsys.readouterr().err
     assert "track      2 of 2: 'Comment' (deu, FLAC, 1 ch)" in err
-    assert "video      the picture and the other tracks are copied unchanged" in err
+    assert "video      the video and the other tracks are copied unchanged" in err
     assert run(["gate", str(source), "-t", "0.03", "-f", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["track"] == 1

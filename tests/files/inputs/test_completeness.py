@@ -37,7 +37,7 @@ def test_missing_samples_are_counted():
     assert losses(length=3 * RATE, is_interrupted=True).startswith("it is damaged: it contains")
 
 
-def test_a_missing_end_of_unknown_length_is_named_besides_holes():
+def test_a_missing_end_of_unknown_length_is_named_in_addition_to_holes():
     warnings = losses(declared_length=math.inf, holes=[Hole(RATE, RATE)])
     assert "the original length is unknown | it is damaged: 1.00 s at 1.00 s" in warnings
 

@@ -357,7 +357,7 @@ def write_film(path, container, late_s=0.0, codec="aac"):
     [*[(name, "aac") for name in ("matroska", "webm", "asf", "avi")], ("avi", "pcm_s16le")],
 )
 @pytest.mark.parametrize("late_s", [0.0, 3.0])
-def test_a_picture_that_is_longer_than_the_sound_is_not_a_cut(tmp_path, container, codec, late_s):
+def test_a_video_that_is_longer_than_its_audio_is_not_truncated(tmp_path, container, codec, late_s):
     source = write_film(tmp_path / f"in.{container}", container, late_s, codec)
     with AudioReader(source) as reader:
         samples = sum(len(block) for block, _ in reader.blocks())

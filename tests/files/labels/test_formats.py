@@ -19,7 +19,7 @@ from praatio import textgrid as praat
 from noisegate_cli import LabelsError, OutputError
 from noisegate_cli.files.labels.label_file import open_label_writer, read_label_file
 from noisegate_cli.files.labels.registry import LABEL_FORMATS
-from noisegate_cli.files.labels.track import LabelTrack, Mark, Stretch
+from noisegate_cli.files.labels.track import LabelTrack, Mark, Segment
 from tests.conftest import examples
 
 READABLE = [ending for ending, label_format in LABEL_FORMATS.items() if label_format.read]
@@ -28,7 +28,7 @@ TRACK = LabelTrack(
     path="/rec/two words.wav",
     duration=12.5,
     channels=1,
-    stretches=(Stretch(0.011609977, 1.5), Stretch(4.25, 5.125), Stretch(9.0, 12.5)),
+    segments=(Segment(0.011609977, 1.5), Segment(4.25, 5.125), Segment(9.0, 12.5)),
     marks=(Mark(1.75, "cut-off decay"), Mark(8.9, "cut-off attack")),
     envelopes=(((0.0, 0.0), (0.011609977, 1.0), (1.5, 1.0), (1.75, 0.0), (12.5, 0.0)),),
 )
@@ -36,7 +36,7 @@ STEREO = LabelTrack(
     path="duo.flac",
     duration=5.0,
     channels=2,
-    stretches=(Stretch(0.0, 2.0, 2), Stretch(0.5, 1.0, 1), Stretch(3.0, 5.0, 2)),
+    segments=(Segment(0.0, 2.0, 2), Segment(0.5, 1.0, 1), Segment(3.0, 5.0, 2)),
     envelopes=(((0.0, 1.0), (5.0, 0.0)), ((0.0, 0.5), (5.0, 1.0))),
 )
 
@@ -51,19 +51,19 @@ def read(text, ending):
 
 @st.composite
 def tracks(draw):
-    """Return tracks of one or two channels whose stretches do not touch."""
+    """Return tracks of one or two channels whose segments do not touch."""
     channels = draw(st.sampled_from([(None,), (1, 2)]))
-    stretches = []
+    segments = []
     for channel in channels:
         gaps = draw(st.lists(st.floats(0.1, 500), max_size=10))
         edges = [sum(gaps[: i + 1]) for i in range(len(gaps) - len(gaps) % 2)]
         pairs = zip(edges[::2], edges[1::2], strict=True)
-        stretches += [Stretch(start, end, channel) for start, end in pairs]
+        segments += [Segment(start, end, channel) for start, end in pairs]
     return LabelTrack(
         path="a.wav",
-        duration=max((s.end for s in stretches), default=1.0) + draw(st.floats(0, 5)),
+        duration=max((s.end for s in segments), default=1.0) + draw(st.floats(0, 5)),
         channels=len(channels),
-        stretches=tuple(sorted(stretches, key=lambda s: (s.start, s.channel or 0))),
+        segments=tuple(sorted(segments, key=lambda s: (s.start, s.channel or 0))),
         marks=tuple(Mark(t, "cut-off decay") for t in sorted(draw(st.lists(st.floats(0, 100))))),
         envelopes=((),) * len(channels),
     )
@@ -72,20 +72,20 @@ def tracks(draw):
 @pytest.mark.parametrize("ending", READABLE)
 @examples(40)
 @given(track=tracks())
-def test_a_file_gives_back_the_stretches_that_were_written(ending, track):
+def test_a_file_gives_back_the_segments_that_were_written(ending, track):
     back = sorted(read(write(track, ending), ending), key=lambda s: (s.start, s.channel or 0))
     precision = PRECISION_S.get(ending, 1e-9) * 1.001
     if ending == ".edl":  # It has no channels, and joins what overlaps after rounding.
-        for stretch in track.stretches:
+        for segment in track.segments:
             assert any(
-                b.start <= stretch.start + 1e-6 and b.end >= stretch.end - 1e-6 for b in back
+                b.start <= segment.start + 1e-6 and b.end >= segment.end - 1e-6 for b in back
             )
-        edges = [edge for stretch in track.stretches for edge in stretch[:2]]
-        for edge in (edge for stretch in back for edge in stretch[:2]):
+        edges = [edge for segment in track.segments for edge in segment[:2]]
+        for edge in (edge for segment in back for edge in segment[:2]):
             assert min(abs(edge - other) for other in edges) <= precision
         return
-    assert len(back) == len(track.stretches)
-    for one, other in zip(back, track.stretches, strict=True):
+    assert len(back) == len(track.segments)
+    for one, other in zip(back, track.segments, strict=True):
         assert one.channel == other.channel
         assert math.isclose(one.start, other.start, rel_tol=0, abs_tol=precision)
         assert math.isclose(one.end, other.end, rel_tol=0, abs_tol=precision)
@@ -99,9 +99,9 @@ def test_praatio_reads_the_textgrid(tmp_path):
         assert grid.tierNames == names
         assert grid.maxTimestamp == track.duration
         assert grid.validate(reportingMode="error")
-        for name, (channel, stretches) in zip(names, track.by_channel.items(), strict=False):
+        for name, (channel, segments) in zip(names, track.by_channel.items(), strict=False):
             entries = [entry for entry in grid.getTier(name).entries if entry.label]
-            assert [entry[:2] for entry in entries] == [s[:2] for s in stretches], channel
+            assert [entry[:2] for entry in entries] == [s[:2] for s in segments], channel
     grid = praat.openTextgrid(str(tmp_path / "a.TextGrid"), includeEmptyIntervals=False)
     path.write_text(write(TRACK, ".TextGrid"))
     grid = praat.openTextgrid(str(path), includeEmptyIntervals=False)
@@ -120,7 +120,7 @@ def test_textgrids_that_praatio_writes_are_read(tmp_path, variant, encoding):
     path = tmp_path / "praat.TextGrid"
     grid.save(str(path), format=variant, includeBlankSpaces=True)
     path.write_text(path.read_text(encoding="utf-8"), encoding=encoding)
-    assert read_label_file(path) == [Stretch(0.5, 1.25), Stretch(2.0, 3.0)]
+    assert read_label_file(path) == [Segment(0.5, 1.25), Segment(2.0, 3.0)]
 
 
 def test_the_srt_library_reads_the_subtitles():
@@ -158,8 +158,8 @@ def test_opentimelineio_reads_the_edit_decision_list():
     ("rate", "frames_per_s"),
     [(Fraction(30000, 1001), 30), (Fraction(24000, 1001), 24), (Fraction(50), 50)],
 )
-def test_an_edit_decision_list_has_the_frames_of_the_film(rate, frames_per_s):
-    film = replace(TRACK, stretches=(Stretch(600.0, 3600.0),), duration=4000.0, frame_rate=rate)
+def test_an_edit_decision_list_has_the_frames_of_the_video(rate, frames_per_s):
+    film = replace(TRACK, segments=(Segment(600.0, 3600.0),), duration=4000.0, frame_rate=rate)
     text = write(film, ".edl")
     assert "FCM: NON-DROP FRAME\n" in text
     timeline = opentimelineio.adapters.read_from_string(text, "cmx_3600", rate=frames_per_s)
@@ -187,7 +187,7 @@ def test_an_edit_decision_list_of_two_channels_has_two_audio_tracks():
 
 def test_an_edit_decision_list_is_refused_after_24_hours():
     day = LabelTrack(
-        path="a.wav", duration=90000.0, channels=1, stretches=(Stretch(86399.5, 86401.0),)
+        path="a.wav", duration=90000.0, channels=1, segments=(Segment(86399.5, 86401.0),)
     )
     with pytest.raises(LabelsError, match="24 hours"):
         write(day, ".edl")
@@ -199,7 +199,7 @@ def test_rttm_follows_the_evaluation_plan_of_nist():
     line = rf"SPEAKER \S+ [12] {number} {number} <NA> <NA> \S+ <NA> <NA>"
     for track in (TRACK, STEREO):
         rows = write(track, ".rttm").splitlines()
-        assert len(rows) == len(track.stretches)
+        assert len(rows) == len(track.segments)
         assert all(re.fullmatch(line, row) for row in rows)
     assert write(TRACK, ".rttm").startswith("SPEAKER two_words 1 0.011609977 1.488390023 ")
     text = ";; comment\nNOSCORE a 1 0 9 <NA> <NA> <NA> <NA>\n" + write(TRACK, ".rttm")
@@ -216,7 +216,7 @@ def test_the_standard_library_reads_csv_and_json():
         "open",
     ]
     data = json.loads(write(TRACK, ".json"))
-    assert [(s["start"], s["end"]) for s in data["segments"]] == [s[:2] for s in TRACK.stretches]
+    assert [(s["start"], s["end"]) for s in data["segments"]] == [s[:2] for s in TRACK.segments]
     assert data["marks"] == [
         {"time": 1.75, "label": "cut-off decay"},
         {"time": 8.9, "label": "cut-off attack"},
@@ -241,26 +241,26 @@ def test_rpp_reads_the_reaper_project():
 
 
 def test_a_reaper_project_of_many_channels_has_the_mode_of_each():
-    track = LabelTrack(path="a.wav", duration=1, channels=66, stretches=(), envelopes=((),) * 66)
+    track = LabelTrack(path="a.wav", duration=1, channels=66, segments=(), envelopes=((),) * 66)
     modes = re.findall(r"CHANMODE (\d+)", write(track, ".rpp"))
     assert (modes[0], modes[63:]) == ("3", ["66", "131", "132"])
 
 
 def test_names_with_quotes_and_line_breaks_stay_on_one_line_of_a_project():
     for name in ('a"b.wav', "a'\"b.wav", "a'\"`b.wav", "a\nb.wav", "<a>.wav", "a #b.wav"):
-        track = LabelTrack(path=name, duration=1.0, channels=1, stretches=(), envelopes=((),))
+        track = LabelTrack(path=name, duration=1.0, channels=1, segments=(), envelopes=((),))
         (parsed,) = rpp.loads(write(track, ".rpp")).findall("TRACK")
         assert parsed.find("NAME") == ["NAME", name.replace("\n", " ").replace("'\"`", "'\"'")]
 
 
 def test_labels_that_audacity_writes_are_read():
     text = "1.5\t2.5\tcough\r\n\\\t100.0\t2000.0\r\n3.0\t3.0\tpoint\r\n4\t5.25\r\n"
-    assert read(text, ".txt") == [Stretch(1.5, 2.5), Stretch(4.0, 5.25)]
-    assert read("0\t1\topen 2\n", ".txt") == [Stretch(0.0, 1.0, 2)]
+    assert read(text, ".txt") == [Segment(1.5, 2.5), Segment(4.0, 5.25)]
+    assert read("0\t1\topen 2\n", ".txt") == [Segment(0.0, 1.0, 2)]
 
 
 def test_json_may_be_a_list_of_pairs():
-    assert read("[[1, 2.5], [3, 4]]", ".json") == [Stretch(1.0, 2.5), Stretch(3.0, 4.0)]
+    assert read("[[1, 2.5], [3, 4]]", ".json") == [Segment(1.0, 2.5), Segment(3.0, 4.0)]
 
 
 GRID = write(TRACK, ".TextGrid")
@@ -316,14 +316,14 @@ def test_a_malformed_file_is_refused_with_its_line(tmp_path, ending, text, messa
     text=st.text('0123456789:;,.-> \t\n"<[{}]é\\', max_size=99)
     | st.sampled_from(["0\t1\t", GRID[:300], "001  AX A C "])
 )
-def test_any_text_gives_stretches_or_one_line_of_error(ending, text):
-    stretches, message = [], ""
+def test_any_text_gives_segments_or_one_line_of_error(ending, text):
+    segments, message = [], ""
     try:
-        stretches = read(text, ending)
+        segments = read(text, ending)
     except LabelsError as error:
         message = str(error)
     assert "\n" not in message
-    assert all(0 <= stretch.start < stretch.end < math.inf for stretch in stretches)
+    assert all(0 <= segment.start < segment.end < math.inf for segment in segments)
 
 
 def test_files_that_are_not_text_are_refused(tmp_path):
@@ -343,7 +343,7 @@ def test_files_that_are_not_text_are_refused(tmp_path):
             read_label_file(tmp_path / name)
 
 
-def test_an_existing_file_is_only_overwritten_by_force(tmp_path):
+def test_an_existing_file_is_only_overwritten_with_force(tmp_path):
     path = tmp_path / "new" / "labels.txt"
     for force in (False, True):
         with open_label_writer(path, force) as write_track:
@@ -354,14 +354,14 @@ def test_an_existing_file_is_only_overwritten_by_force(tmp_path):
         write_track(STEREO)
     assert path.read_text() == before
     with pytest.raises(AttributeError), open_label_writer(path, force=True) as write_track:
-        write_track(LabelTrack(path="", duration=1, channels=1, stretches=(None,)))
+        write_track(LabelTrack(path="", duration=1, channels=1, segments=(None,)))
     assert path.read_text() == before
     assert [p.name for p in path.parent.iterdir()] == ["labels.txt"]
 
 
 def test_undecodable_names_are_escaped(tmp_path):
     path = tmp_path / "a.json"
-    track = LabelTrack(path="\udcff.wav", duration=1.0, channels=1, stretches=())
+    track = LabelTrack(path="\udcff.wav", duration=1.0, channels=1, segments=())
     with open_label_writer(path) as write_track:
         write_track(track)
     assert "udcff.wav" in json.loads(path.read_text(encoding="utf-8"))["recording"]

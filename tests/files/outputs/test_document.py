@@ -5,7 +5,7 @@ from noisegate_cli.files.outputs import atomic as atomic_output
 from noisegate_cli.files.outputs.document import check_document, write_document
 
 
-def test_a_document_appears_whole_in_a_new_folder(tmp_path):
+def test_a_document_appears_complete_in_a_new_folder(tmp_path):
     path = tmp_path / "new" / "out.png"
     write_document(path, b"content", fsync=True)
     assert path.read_bytes() == b"content"

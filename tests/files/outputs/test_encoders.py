@@ -105,3 +105,21 @@ def test_outputs_of_a_private_recording_are_private(tmp_path, write: Writer, ext
 
 def test_every_writable_container_is_read_back():
     assert {*CONTAINERS, "RAW"} == set(WRITABLE_EXTENSIONS.values())
+
+
+@pytest.mark.parametrize("ending", ["mp3", "ogg", "opus", "m4a"])
+@pytest.mark.parametrize("scale", [1e6, 1e30])
+def test_a_lossy_output_of_samples_far_above_full_scale_is_limited(write, tmp_path, ending, scale):
+    """LAME ends the process for such samples."""
+    source = write(scale * tone(1, 0.3), subtype="FLOAT")
+    result = gate_file(source, tmp_path / f"out.{ending}", GateSettings(threshold=0.1))
+    assert "samples above full scale are clipped" in " ".join(result.warnings)
+    assert result.output.samples == 16000
+
+
+@pytest.mark.parametrize("channels", [256, 1024])
+def test_more_channels_than_vorbis_has_are_refused(channels):
+    """libsndfile ends the process for them."""
+    source = AudioInfo(Path("in.wav"), 16000, channels, 100, "WAV", "PCM_16")
+    with pytest.raises(OutputError, match="Vorbis is limited to 255 channels"):
+        output_info(source, Path("out.ogg"))

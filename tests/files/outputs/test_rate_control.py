@@ -119,7 +119,7 @@ def test_a_lossy_file_that_the_gate_does_not_change_is_copied(tmp_path, noise, e
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS.values())
-def test_a_lossy_file_is_encoded_again_if_anything_else_changes(tmp_path, noise, extension):
+def test_a_lossy_file_is_reencoded_if_anything_else_changes(tmp_path, noise, extension):
     source = tmp_path / f"in.{extension}"
     gate_file(noise, source, AT_003, options=OutputOptions(bit_rate="128k"))
     for settings, kept, out in (
@@ -136,11 +136,11 @@ def test_a_lossless_file_is_never_copied(tmp_path, noise):
     assert not gate_file(noise, tmp_path / "out.wav", STAYS_OPEN).is_copied
 
 
-def test_the_summary_tells_that_a_file_is_copied(tmp_path, capsys):
+def test_the_summary_reports_that_a_file_is_copied(tmp_path, capsys):
     source = tmp_path / "in.m4a"
     encode(source, sound(), "ipod", "aac", "fltp", 16000, title="Song")
     assert run(["gate", str(source), "-t", "-180dB"]) == 0
-    assert "the gate stays open: the file is copied, not encoded again" in capsys.readouterr().err
+    assert "the gate stays open: the file is copied, not re-encoded" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("channels", [1, 2])

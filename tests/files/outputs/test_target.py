@@ -1,13 +1,17 @@
 import os
 import pickle
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
 from noisegate_cli import GateSettings, OutputError, OutputOptions, SettingsError, gate_file
+from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import WRITABLE_EXTENSIONS
 from noisegate_cli.files.inputs.reader import probe
-from noisegate_cli.files.outputs.target import default_output_path
+from noisegate_cli.files.outputs.target import default_output_path, output_info
 from noisegate_cli.terminal.cli import run
 from tests.conftest import SPEECH, read, tone
 
@@ -35,7 +39,7 @@ def test_the_residue_has_the_selected_sample_type(write, tmp_path):
 
 def test_an_unsupported_sample_type_is_refused_with_a_list_of_supported_types(write, tmp_path):
     source = write(tone(1, 0.1))
-    with pytest.raises(OutputError, match="cannot store FLOAT: FLAC supports PCM_S8 PCM_16 PCM_24"):
+    with pytest.raises(OutputError, match="cannot store FLOAT: FLAC with 1 channel can have PCM_"):
         gate_file(source, tmp_path / "out.flac", AT_003, options=OutputOptions(subtype="FLOAT"))
     assert list(tmp_path.iterdir()) == [source]
 
@@ -82,3 +86,24 @@ def test_output_options_can_be_given_on_the_command_line(write):
     assert sf.info(output).subtype == "PCM_24"
     assert output.stat().st_mtime == 123456789
     assert run(["gate", str(source), "--subtype", "x"]) == 2
+
+
+@pytest.mark.parametrize("ending", sorted(WRITABLE_EXTENSIONS))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_sample_types_in_a_refusal_are_those_that_can_be_written(ending, channels):
+    source = AudioInfo(Path("in.wav"), 16000, channels, 100, "WAV", "PCM_16")
+    out = Path(f"out{ending}")
+    with pytest.raises(OutputError, match="cannot store DPCM_8") as refusal:
+        output_info(source, out, OutputOptions(subtype="DPCM_8"))
+    listed = str(refusal.value).partition(" can have ")[2].split()
+    possible = []
+    for subtype in [*sf.available_subtypes(), "AAC"]:
+        with suppress(OutputError):
+            possible.append(output_info(source, out, OutputOptions(subtype=subtype)).subtype)
+    assert sorted(possible) == [name for name in sorted(listed) if name not in ("AC3", "EAC3")]
+
+
+def test_an_extension_that_cannot_be_written_is_unknown_even_for_an_input_that_has_it():
+    source = AudioInfo(Path("in.mp2"), 48000, 2, 100, "MP3", "MPEG_LAYER_II")
+    with pytest.raises(OutputError, match=r"'out.mp2' has no known extension: end the name in"):
+        output_info(source, Path("out.mp2"))

@@ -1,4 +1,4 @@
-"""The gate closes where only the bleed of other tracks is heard."""
+"""The gate closes where only the bleed of other tracks is audible."""
 
 import numpy as np
 import pytest

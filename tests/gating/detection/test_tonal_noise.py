@@ -3,6 +3,7 @@ import pytest
 
 from noisegate_cli import gate
 from noisegate_cli.gating.detection.tonal_noise import SparseSpectra, find_music
+from noisegate_cli.gating.frames.tonality import NarrowBandExtractor
 
 RATE, BANDS = 16000, 496
 FRAMES, STEP = 400, 10
@@ -26,7 +27,7 @@ MIDDLE = (np.arange(FRAMES) >= 100) & (np.arange(FRAMES) < 250)
 ALL = np.ones(FRAMES, np.bool_)
 
 
-def test_a_tonal_stretch_of_supposed_noise_is_music():
+def test_a_tonal_segment_of_supposed_noise_is_music():
     found = find_music(spectra(MIDDLE), ALL, changing(), lag=15)
     assert found[110:240].all()
     assert not found[:80].any()
@@ -85,3 +86,57 @@ def test_music_that_fades_in_opens_the_gate_from_its_quiet_beginning(gain):
     from_6_s, pause = slice(6 * RATE, 19 * RATE), slice(1 * RATE, 3 * RATE)
     assert np.array_equal(out[from_6_s], y[from_6_s])
     assert not out[pause].any()
+
+
+def extract_spectra(y):
+    powers = NarrowBandExtractor(RATE).compute(np.asarray(y)[:, None])[:, 0]
+    return SparseSpectra(np.arange(len(powers)), powers)
+
+
+def create_noise(seconds=20, seed=3):
+    return np.random.default_rng(seed).normal(0, 0.05, seconds * RATE)
+
+
+def create_melody(seconds=20, note_s=0.7, voices=8, seed=3):
+    """Return chords of random pitch in noise; together, they have a smooth spectrum."""
+    rng, y = np.random.default_rng(seed), create_noise(seconds)
+    t = np.arange(round(note_s * RATE)) / RATE
+    fade = np.minimum(1, np.minimum(t, t[::-1]) / 0.02)
+    for start in range(0, len(y) - len(t), len(t)):
+        for hz in rng.uniform(200, 2000, voices):
+            tone = sum(np.sin(2 * np.pi * k * hz * t) / k for k in range(1, 5))
+            y[start : start + len(t)] += 0.05 * fade * tone
+    return y
+
+
+def create_hum(seconds=20):
+    t = np.arange(seconds * RATE) / RATE
+    tones = sum(np.sin(200 * np.pi * k * t) / k for k in range(1, 30))
+    return create_noise(seconds) + 0.05 * tones
+
+
+def test_a_melody_is_found_although_its_mean_spectrum_is_smooth():
+    spectra = extract_spectra(create_melody())
+    is_any = np.ones(len(spectra.frames), np.bool_)
+    assert not spectra.is_tonal(is_any)
+    assert spectra.has_melody(is_any)
+
+
+@pytest.mark.parametrize("create", [create_noise, create_hum])
+def test_noise_and_constant_tones_have_no_melody(create):
+    for seconds in (2, 5, 20):
+        spectra = extract_spectra(create(seconds))
+        assert not spectra.has_melody(np.ones(len(spectra.frames), np.bool_))
+
+
+@pytest.mark.parametrize("selected", [0, 1, 2])
+def test_too_few_spectra_have_no_melody(selected):
+    spectra = extract_spectra(create_melody())
+    assert not spectra.has_melody(np.arange(len(spectra.frames)) < selected)
+
+
+@pytest.mark.parametrize("preset", ["voice", "music", "field"])
+def test_music_whose_quiet_parts_are_6_db_lower_is_left_unchanged(preset):
+    y = create_melody()
+    y *= np.repeat([1, 0.5, 1, 0.5, 1], len(y) // 5)
+    np.testing.assert_array_equal(gate(y, RATE, preset=preset), y)

@@ -86,7 +86,7 @@ def test_contradictions_are_refused(changes, message):
 
 
 @pytest.mark.parametrize("forced", [{"keep": [(0, 1)]}, {"segments": [(0, 1)]}])
-def test_stretches_of_a_gate_are_refused(forced):
+def test_segments_of_a_gate_are_refused(forced):
     with pytest.raises(SettingsError, match="omit duck=True"):
         gate(np.zeros(RATE), RATE, threshold=0.1, duck=True, **forced)
 

@@ -163,7 +163,7 @@ def test_an_expander_changes_little_where_a_gate_mutes():
     assert EXPANDER(y, ratio=1.5, **STEADY)[middle].std() > 0.6 * y[middle].std()
 
 
-def test_kept_stretches_are_unchanged_and_cut_stretches_are_closed():
+def test_kept_segments_are_unchanged_and_cut_segments_are_closed():
     y = tone(-20, -50, -20)
     out = EXPANDER(y, ratio=3, range_db=-20, keep=[(0.6, 0.7)], cut=[(1.1, 1.2)])
     assert np.array_equal(out[9600:11200], y[9600:11200])
@@ -219,6 +219,6 @@ def test_given_segments_and_a_ratio_are_refused():
         EXPANDER(tone(-20), ratio=2, segments=[(0, 0.1)])
 
 
-def test_a_stretch_beyond_the_end_is_refused_as_for_a_gate():
-    with pytest.raises(SignalError, match="before the stretch"):
+def test_a_segment_beyond_the_end_is_refused_as_for_a_gate():
+    with pytest.raises(SignalError, match="before the time span"):
         EXPANDER(tone(-20), ratio=2, keep=[(5, 6)])

@@ -28,3 +28,14 @@ def test_grouping_and_expanding_preserves_constant_powers_for_any_frame(frame, r
     grouping = BinGrouping(bins, rate)
     bin_powers = np.ones((2, bins), np.float32)
     assert np.array_equal(grouping.expand_to_bins(grouping.mean(bin_powers)), bin_powers)
+
+
+@pytest.mark.parametrize(("bins", "rate"), [(1025, 44100), (257, 16000), (201, 8000)])
+@pytest.mark.parametrize("frames", [0, 1, 5])
+def test_the_power_of_a_group_is_the_mean_of_the_powers_of_its_bins(bins, rate, frames):
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((2, frames, bins)).astype(np.float32)
+    spectra = values[0] + 1j * values[1]
+    grouping = BinGrouping(bins, rate)
+    expected = grouping.mean(values[0] ** 2 + values[1] ** 2)
+    np.testing.assert_allclose(grouping.mean_power(spectra), expected, rtol=1e-6)

@@ -63,7 +63,7 @@ def test_digital_silence_is_excluded_from_a_profile():
 
 @pytest.mark.parametrize("seconds", [0.001, 0.02, 0.09])
 def test_too_little_noise_is_refused_with_a_hint(seconds):
-    with pytest.raises(SignalError, match="give at least half a second"):
+    with pytest.raises(SignalError, match="give at least 0.5 s"):
         measure_profile(hiss(seconds))
 
 

@@ -13,7 +13,7 @@ def test_the_tracker_starts_with_the_mean_noise_and_forgets_distant_noise():
     assert np.all(tracker.track(quiet, ~all_frames) == 5.0)
     first, second = tracker.track(quiet, all_frames), tracker.track(loud, all_frames)
     assert first[-1].mean() == pytest.approx(1.6, abs=0.4)
-    # Noise of 5 s ago, two and a half time constants, has a weight of 8 %. The mean of the whole
+    # Noise of 5 s ago, two and a half time constants, has a weight of 8%. The mean of the whole
     # recording has the weight of 0.2 s.
     assert second[-1].mean() == pytest.approx(80, rel=0.1)
     assert second[0].mean() < second[2].mean() < 0.9 * second[-1].mean()

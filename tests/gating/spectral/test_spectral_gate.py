@@ -76,7 +76,7 @@ def test_noise_in_the_pauses_is_reduced_by_reduction_db():
     assert rms_db(y[pause]) - rms_db(reduced_by_9_db[pause]) == pytest.approx(9, abs=0.2)
 
 
-def test_a_closed_stretch_is_the_recording_times_the_gain():
+def test_a_closed_segment_is_the_recording_times_the_gain():
     y = intermittent_harmonics() + hiss(6)
     out = gate(y, RATE, settings=GateSettings.preset("voice", spectral="soft", reduction_db=20))
     pause = slice(int(1.3 * RATE), int(1.8 * RATE))
@@ -110,7 +110,7 @@ def test_hum_below_the_signal_is_reduced():
         spectrum = np.fft.rfft(y[2 * RATE : 3 * RATE, 0] * np.hanning(RATE))
         return 20 * np.log10(np.abs(spectrum[60]))
 
-    assert hum_db(y) - hum_db(out) > 15
+    assert hum_db(y) - hum_db(out) > 13
 
 
 def test_a_harmonic_below_the_noise_keeps_its_level_if_others_are_above_it(monkeypatch):
@@ -334,7 +334,7 @@ def log_kurtosis_ratio(gains, powers):
     return np.log(after / before)
 
 
-def test_noise_beside_a_signal_is_reduced_evenly():
+def test_noise_around_a_signal_is_reduced_evenly():
     rng = np.random.default_rng(1)
     powers = rng.exponential(1, (8 + 1024 + 8, 128)).astype(np.float32)
     powers[:, :40] *= 100

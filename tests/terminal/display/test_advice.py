@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from noisegate_cli import GateSettings, analyze_file, gate_file
-from noisegate_cli.gating.cutoffs import Cutoff, CutoffReport
+from noisegate_cli.gating.cutoff_report import Cutoff, CutoffReport
 from noisegate_cli.terminal.cli import run
 from noisegate_cli.terminal.commands import build_command
 from noisegate_cli.terminal.display.advice import (
@@ -78,13 +78,13 @@ def test_the_suggested_command_names_the_file_of_a_preset(
 def test_a_given_threshold_stays_as_typed(source, capsys, threshold):
     out, command = analyze(capsys, source, "-t", threshold)
     assert command == f"ngate gate {source} -t {threshold}"
-    assert "agrees with the automatic gate for 0 %" not in out
+    assert "agrees with the automatic gate for 0%" not in out
 
 
 def test_an_analysis_with_a_method_does_not_print_an_agreement(source, capsys):
     assert "agrees" not in analyze(capsys, source, "-t", "auto:otsu")[0]
     assert re.search(
-        r"agrees with the automatic gate for \d+ % of the time", analyze(capsys, source)[0]
+        r"agrees with the automatic gate for \d+% of the time", analyze(capsys, source)[0]
     )
 
 
@@ -93,7 +93,7 @@ def test_only_a_given_threshold_is_advised_against():
     assert not any("omit -t" in note for note in collect_advice(automatic))
     (note,) = [note for note in collect_advice(given) if "omit -t" in note]
     share = 100 * (1 - given.levels.given_trial.agreement)
-    assert f"The given threshold differs from the automatic gate for {share:.1f} % of" in note
+    assert f"The given threshold differs from the automatic gate for {share:.1f}% of" in note
     assert suggest_gate_command(given) == f"ngate gate {SPEECH} -t 0.1"
 
 
@@ -146,7 +146,7 @@ def test_each_kind_of_cutoff_has_its_own_remedy():
     assert (remedies["decay"], remedies["attack"]) == (["--hold 500"], ["--lookahead 200"])
 
 
-def test_the_suggested_hold_covers_the_longest_cut_sound_of_all():
+def test_the_suggested_hold_covers_the_longest_cut_sound():
     loud = [Cutoff(i, "decay", 40, 0.1) for i in range(20)]
     longest = Cutoff(30, "decay", 11, 0.9)
     assert suggest_cutoff_remedies(result_with(*loud, longest))["decay"] == ["--hold 1000"]

@@ -1,4 +1,4 @@
-"""What `ngate analyze` prints for one and for several recordings, and the pictures it draws."""
+"""What `ngate analyze` prints for one and for several recordings, and the plots it draws."""
 
 import csv
 import io
@@ -104,7 +104,7 @@ def test_an_empty_folder_prints_a_message(tmp_path, capsys):
     assert "no recordings in" in capsys.readouterr().err
 
 
-def test_a_folder_with_other_files_only_is_an_error_as_in_a_batch(tmp_path, capsys):
+def test_a_folder_with_only_other_files_is_an_error_as_in_a_batch(tmp_path, capsys):
     (tmp_path / "notes" / "day1").mkdir(parents=True)
     (tmp_path / "notes" / "day1" / "notes.txt").touch()
     for command in ("analyze", "batch"):
@@ -116,7 +116,7 @@ def test_a_folder_with_other_files_only_is_an_error_as_in_a_batch(tmp_path, caps
     assert err.count("\n") == 1
 
 
-def test_every_folder_with_other_files_only_is_named(tmp_path, capsys):
+def test_every_folder_with_only_other_files_is_named(tmp_path, capsys):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "notes.txt").touch()
@@ -245,7 +245,7 @@ def test_the_titles_of_the_table_are_whole_without_a_suggestion(capsys):
 def test_the_bar_of_an_analysis_is_redrawn_in_its_line(write):
     status, displayed = run_with_stderr_on_terminal("analyze", write(np.tile(SOUND, 4)))
     assert status == 0
-    shares = [int(share) for share in re.findall(r"(\d+) %", displayed)]
+    shares = [int(share) for share in re.findall(r"(\d+)%", displayed)]
     assert shares == sorted(shares)
     assert shares[-1] == 100
     # The cursor returns to the beginning of the line; at the end the line is erased.

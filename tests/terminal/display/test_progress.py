@@ -37,37 +37,39 @@ def show_half_done_batch(stderr, quiet=False):
     return " ".join(stderr.getvalue().split())
 
 
-def test_a_terminal_shows_progress_and_current_recordings(no_display_delays, monkeypatch):
+@pytest.mark.usefixtures("no_display_delays")
+def test_a_terminal_shows_progress_and_current_recordings(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
     text = show_half_done_batch(sys.stderr)
     assert "gating" in text
-    assert "50 %" in text
+    assert "50%" in text
     assert "4 of 8 files, 2:00:00 h of audio" in text
     assert "× real time, 2 failed" in text
     assert "now 'deep/a.wav', 'b.wav'" in text
 
 
-def test_a_log_gets_plain_lines(no_display_delays, monkeypatch):
+@pytest.mark.usefixtures("no_display_delays")
+def test_a_log_gets_plain_lines(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     text = show_half_done_batch(sys.stderr)
-    assert re.search(r"ngate: gating 50 %, \d+ s left, 4 of 8 files", text)
+    assert re.search(r"ngate: gating 50%, \d+ s left, 4 of 8 files", text)
     assert "4 of 8 files, 2:00:00 h of audio" in text
     assert "2 failed" in text
     assert "\x1b" not in text
     assert "\r" not in text
 
 
-def test_quiet_shows_no_progress(no_display_delays, monkeypatch):
+@pytest.mark.usefixtures("no_display_delays")
+def test_quiet_shows_no_progress(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert show_half_done_batch(sys.stderr, quiet=True) == ""
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("failing", ["__init__", "update", "close"])
-def test_an_error_of_the_display_does_not_stop_a_batch(
-    no_display_delays, monkeypatch, terminal, failing
-):
+@pytest.mark.usefixtures("no_display_delays")
+def test_an_error_of_the_display_does_not_stop_a_batch(monkeypatch, terminal, failing):
     def fail(*_):
         calls.append(failing)
         raise RuntimeError

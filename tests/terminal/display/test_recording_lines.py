@@ -1,4 +1,4 @@
-"""What the command line tells about other tracks and their bleed."""
+"""What the command line reports about other tracks and their bleed."""
 
 import json
 
@@ -22,14 +22,14 @@ def ngate(*arguments, status=0):
     [
         (Alignment(0.4123, 23.4), "0.412 s later, 23 ppm fast"),
         (Alignment(-2.5, -100.2), "2.500 s earlier, 100 ppm slow"),
-        (Alignment(0.0, 0.3), "in step"),
+        (Alignment(0.0, 0.3), "in sync"),
     ],
 )
-def test_an_alignment_is_told_in_words(alignment, text):
+def test_an_alignment_is_described_in_words(alignment, text):
     assert format_alignment(alignment) == text
 
 
-def test_the_summary_and_json_tell_lag_level_and_closed_share(write, tmp_path, capsys):
+def test_the_summary_and_json_report_lag_level_and_closed_share(write, tmp_path, capsys):
     host = write(TRACKS[0], "host.wav")
     guest = write(TRACKS[1][round(1.5 * RATE) :], "guest.flac")
     ngate("gate", host, "--against", guest, "-o", tmp_path / "out.wav", "--json")
@@ -45,7 +45,7 @@ def test_the_summary_and_json_tell_lag_level_and_closed_share(write, tmp_path, c
     err = capsys.readouterr().err
     assert "guest.flac': 1.50" in err
     assert "s later, bleed -1" in err
-    assert f"closed for bleed {100 * data['closed_share']:.1f} % of the time" in err
+    assert f"closed for bleed {100 * data['closed_share']:.1f}% of the time" in err
 
 
 def test_an_analysis_against_other_tracks_predicts_the_gate(write, tmp_path, capsys):
@@ -59,7 +59,7 @@ def test_an_analysis_against_other_tracks_predicts_the_gate(write, tmp_path, cap
     assert analyzed["closed_share"] == pytest.approx(gated["closed_share"], abs=0.001)
     ngate("analyze", host, "--against", guest)
     table = capsys.readouterr().out
-    assert f"closed for bleed {100 * gated['bleed']['closed_share']:.1f} % of the time" in table
+    assert f"closed for bleed {100 * gated['bleed']['closed_share']:.1f}% of the time" in table
     assert f"--against={guest}" in "".join(table.split())
 
 
@@ -82,7 +82,7 @@ def test_an_analysis_against_other_tracks_has_no_page_and_no_csv(write, capsys, 
     assert "--against requires a single recording" in capsys.readouterr().err
 
 
-def test_exclusive_channels_are_told_pair_by_pair(write, tmp_path, capsys):
+def test_exclusive_channels_are_reported_pair_by_pair(write, tmp_path, capsys):
     path = write(np.stack(TRACKS, axis=1))
     ngate("gate", path, "--channels", "exclusive", "-o", tmp_path / "out.wav", "--json")
     out, _ = capsys.readouterr()
@@ -94,4 +94,7 @@ def test_messages_name_options(write, tmp_path, capsys):
     path = write(TRACKS[0])
     ngate("gate", path, "--channels", "exclusive", "-o", tmp_path / "out.wav", status=1)
     assert "--channels exclusive needs two channels" in capsys.readouterr().err
+    wide = write(np.zeros((100, 65)), "wide.wav")
+    ngate("gate", wide, "--channels", "exclusive", "-o", tmp_path / "out.wav", status=1)
+    assert "at most 64 channels, and it has 65: give --channels linked" in capsys.readouterr().err
     assert not (tmp_path / "out.wav").exists()

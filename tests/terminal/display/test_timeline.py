@@ -87,7 +87,7 @@ def test_cut_sounds_are_marked_at_their_time(timelines):
     assert row(lines, "cut-offs").index("▲") == int(cutoff.time / timeline.duration * 100)
 
 
-def test_times_stand_at_their_columns(timelines):
+def test_times_are_shown_at_their_columns(timelines):
     lines = build_timeline(timelines["pauses"], 129).plain.split("\n")
     (times,) = [line[9:] for line in lines if "0.5 s" in line]
     for half in range(12):

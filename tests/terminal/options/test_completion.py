@@ -75,7 +75,7 @@ def test_values_complete(complete, line, values):
         "ngate batch --from-file x",
     ],
 )
-def test_the_shell_offers_files_where_files_are_meant(complete, line):
+def test_the_shell_offers_files_where_an_option_takes_a_file(complete, line):
     assert complete(line) == []
 
 
@@ -176,7 +176,7 @@ def test_the_script_for_fish_completes_values_and_files(in_shell):
         "music.flac",
         "my talk.wav",
         "end",
-        "batch\tGate every recording below a folder.",
+        "batch\tGate every recording in a folder and its subfolders.",
         "end",
     ]
 

@@ -43,13 +43,13 @@ def test_a_key_is_a_band_a_file_or_both(text, file, band):
     assert (path if path is None else str(path)) == file
 
 
-def test_the_summary_and_json_tell_the_key_and_the_ducking(folder, capsys):
+def test_the_summary_and_json_report_the_key_and_the_ducking(folder, capsys):
     options = [*DUCKING, "--key", "in.wav:100-4000", "--duck", "--range", "-12dB"]
     assert run(options) == 0
     err = capsys.readouterr().err
     assert "key        'in.wav': no sound in common, so both start together" in err
     assert "ducking    12 dB down while the key is above the threshold" in err
-    assert re.search(r"^ducked     \d+\.\d % of 3\.00 s \(", err, re.MULTILINE)
+    assert re.search(r"^ducked     \d+\.\d% of 3\.00 s \(", err, re.MULTILINE)
     assert "closed" not in err
     assert run([*options, "--json", "--force"]) == 0
     data = json.loads(capsys.readouterr().out)
@@ -60,7 +60,7 @@ def test_the_summary_and_json_tell_the_key_and_the_ducking(folder, capsys):
 
 def test_a_key_of_the_same_event_is_aligned(folder, capsys):
     assert run(["gate", str(SPEECH), "--key", str(SPEECH), "-o", "out.wav"]) == 0
-    assert ": in step" in capsys.readouterr().err
+    assert ": in sync" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_key_of_the_same_event_is_aligned(folder, capsys):
         (Alignment(-1.5, -7.0), "1.500 s earlier, 7 ppm slow"),
     ],
 )
-def test_lag_and_drift_of_a_key_are_told(alignment, text):
+def test_lag_and_drift_of_a_key_are_reported(alignment, text):
     assert format_key(KeyTrack("k.wav", alignment)) == f"key        'k.wav': {text}"
 
 
@@ -78,7 +78,7 @@ def test_ducking_without_a_separable_signal_attenuates_nothing(folder, capsys):
     assert run(["gate", "music.wav", "--duck", "-o", "out.wav"]) == 0
     err = capsys.readouterr().err
     assert "note       nothing is attenuated" in err
-    assert "ducked     0.0 % of 3.00 s" in err
+    assert "ducked     0.0% of 3.00 s" in err
     assert np.array_equal(sf.read("out.wav")[0], sf.read("music.wav")[0])
 
 
@@ -89,7 +89,7 @@ def test_ducking_that_does_nothing_says_so(folder, capsys):
     assert "all of it is turned down" not in err
 
 
-def test_the_summary_and_json_tell_the_ratio(folder, capsys):
+def test_the_summary_and_json_report_the_ratio(folder, capsys):
     options = ["gate", "in.wav", "-t", "-30dB", "--ratio", "4:1", "-o", "out.wav"]
     assert run([*options, "--knee", "6dB", "--range", "-24dB"]) == 0
     err = capsys.readouterr().err

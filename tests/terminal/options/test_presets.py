@@ -24,7 +24,7 @@ from tests.conftest import SPEECH, tone
 
 @pytest.fixture(autouse=True)
 def user_file(tmp_path, monkeypatch):
-    """The file with the presets of the user, which doesn't exist yet."""
+    """The file with the presets of the user, which does not exist yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         "platformdirs.user_config_path", lambda name, **_: tmp_path / "config" / name
@@ -81,12 +81,12 @@ def test_a_wrong_file_is_one_line_with_file_and_key(capsys, content, message):
     assert not Path("out.wav").exists()
 
 
-def test_a_missing_file_is_told(capsys):
+def test_a_missing_file_is_reported(capsys):
     assert run(["gate", str(SPEECH), "--preset", "./none.toml"]) == 2
     assert "'none.toml' does not exist" in capsys.readouterr().err.replace("./", "")
 
 
-def test_typed_options_are_saved_and_used(capsys, write):
+def test_given_options_are_saved_and_used(capsys, write):
     source = str(write(tone(1, 0.1)))
     options = ["-p", "music", "--hold", "0.2s", "--range", "24", "--save-preset", "interview"]
     assert run(["gate", source, *options]) == 0

@@ -1,4 +1,4 @@
-"""Options of `ngate gate` for stretches: labels, forced stretches, excerpts and comparisons."""
+"""Options of `ngate gate` for segments: labels, forced segments, excerpts and comparisons."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noisegate_cli.errors import SettingsError
-from noisegate_cli.gating.parsing import parse_stretch, parse_time
+from noisegate_cli.gating.parsing import parse_time, parse_time_span
 from noisegate_cli.terminal.options.groups import OptionGroup
 
 if TYPE_CHECKING:
     from noisegate_cli.api.excerpts import Excerpt
 
-STRETCH_PANEL: dict[str, Any] = {"rich_help_panel": "Stretches"}
+SEGMENT_PANEL: dict[str, Any] = {"rich_help_panel": "Segments"}
 
 LABEL_ENDINGS = ".txt (Audacity) .csv .json .TextGrid .rttm .srt .edl .rpp (REAPER)"
 
@@ -21,8 +21,8 @@ LabelsOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help=f"Also write the open stretches to a file: {LABEL_ENDINGS}.",
-        **STRETCH_PANEL,
+        help=f"Also write the open segments to a file: {LABEL_ENDINGS}.",
+        **SEGMENT_PANEL,
     ),
 ]
 
@@ -30,59 +30,65 @@ AnalysisLabelsOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help=f"Also write the open stretches to a file: {LABEL_ENDINGS}. For several recordings or "
-        "a folder, give only the extension: each recording gets a file beside it.",
-        **STRETCH_PANEL,
+        help=f"Also write the open segments to a file: {LABEL_ENDINGS}. For several recordings or "
+        "a folder, give only the extension: each recording gets a file next to it.",
+        **SEGMENT_PANEL,
     ),
 ]
 
 
 @dataclass(eq=False, repr=False)
-class StretchGroup(OptionGroup):
-    """Options of labels, forced stretches, excerpts and comparisons."""
+class SegmentGroup(OptionGroup):
+    """Options of labels, forced segments, excerpts and comparisons."""
 
     labels: LabelsOption = None
     apply: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Open only in the stretches of this file, such as one from --labels.",
-            **STRETCH_PANEL,
+            help="Open only in the segments of this file, such as one from --labels.",
+            **SEGMENT_PANEL,
         ),
     ] = None
     keep: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FROM-TO",
-            help="Stay open here: 1:20-1:25. Repeatable; has priority over --cut.",
-            **STRETCH_PANEL,
+            help="Keep the gate open here, such as 1:20-1:25. Repeatable; has priority over --cut.",
+            **SEGMENT_PANEL,
         ),
     ] = None
     cut: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FROM-TO", help="Stay closed here: 0:00-0:03. Repeatable.", **STRETCH_PANEL
+            metavar="FROM-TO",
+            help="Keep the gate closed here, such as 0:00-0:03. Repeatable.",
+            **SEGMENT_PANEL,
         ),
     ] = None
     preview: Annotated[
         str | None,
         typer.Option(
             metavar="SECONDS",
-            help="Write only this number of seconds: from --start, or where the gate opens and "
+            help="Write only this many seconds: from --start, or where the gate opens and "
             "closes most often.",
-            **STRETCH_PANEL,
+            **SEGMENT_PANEL,
         ),
     ] = None
     start: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Write from this time on: 80 or 1:20.", **STRETCH_PANEL),
+        typer.Option(
+            metavar="TIME",
+            help="Start writing at this time, such as 80 or 1:20.",
+            **SEGMENT_PANEL,
+        ),
     ] = None
     duration: Annotated[
         str | None,
         typer.Option(
             metavar="SECONDS",
-            help="Write only this number of seconds: from --start, or from the beginning.",
-            **STRETCH_PANEL,
+            help="Write only this many seconds: from --start, or from the beginning.",
+            **SEGMENT_PANEL,
         ),
     ] = None
     ab: Annotated[
@@ -90,7 +96,7 @@ class StretchGroup(OptionGroup):
         typer.Option(
             metavar="FILE",
             help="Write a comparison: 4 s of the input, the same 4 s of the output, and so on.",
-            **STRETCH_PANEL,
+            **SEGMENT_PANEL,
         ),
     ] = None
 
@@ -131,7 +137,7 @@ class StretchGroup(OptionGroup):
             "labels": self.labels,
             "comparison": parse_path(self.ab) if self.ab else None,
             "segments": Path(self.apply) if self.apply else None,
-            "keep": [parse_stretch("keep", text) for text in self.keep or ()],
-            "cut": [parse_stretch("cut", text) for text in self.cut or ()],
+            "keep": [parse_time_span("keep", text) for text in self.keep or ()],
+            "cut": [parse_time_span("cut", text) for text in self.cut or ()],
             "excerpt": self.excerpt,
         }

@@ -21,7 +21,7 @@ def test_labels_are_edited_and_applied(folder, capsys):
     assert run(["gate", str(SPEECH), "-o", "a.wav", "--labels", "a.TextGrid"]) == 0
     assert "labels     'a.TextGrid'" in capsys.readouterr().err
     assert run(["gate", str(SPEECH), "-o", "b.wav", "--apply", "a.TextGrid"]) == 0
-    assert "applied    the given open stretches" in capsys.readouterr().err
+    assert "applied    the given open segments" in capsys.readouterr().err
     assert read(folder / "a.wav").tobytes() == read(folder / "b.wav").tobytes()
 
 
@@ -30,13 +30,13 @@ def test_labels_that_open_the_gate_nowhere_cause_a_warning(folder, capsys, label
     (folder / "a.txt").write_text(labels)
     assert run(["gate", "in.wav", "-o", "out.wav", "--apply", "a.txt"]) == 0
     err = capsys.readouterr().err
-    assert "warning    'a.txt' contains no open stretch of this recording" in err
+    assert "warning    'a.txt' contains no open segment of this recording" in err
     (folder / "a.txt").write_text("0\t1\topen\n")
     assert run(["gate", "in.wav", "-o", "out.wav", "--apply", "a.txt", "-f"]) == 0
     assert "warning" not in capsys.readouterr().err
 
 
-def test_stretches_are_kept_and_cut(folder, capsys):
+def test_segments_are_kept_and_cut(folder, capsys):
     options = ["--keep", "0:01.2-0:01.4", "--keep", "1.6-1.7s", "--cut", "0-0.5"]
     assert run(["gate", "in.wav", "-t", "0.03", "-o", "a.wav", *options]) == 0
     y, out = read(folder / "in.wav"), read(folder / "a.wav")
@@ -89,9 +89,10 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
         (["--apply", "none.txt"], 1, "'none.txt' cannot be read: No such file or directory"),
         (["--apply", "bad.txt"], 1, "'bad.txt', line 2: 'x' is not a time in seconds"),
         (["--apply", "left.txt"], 2, "channel 2, and the gate has 1: give --channels separate"),
-        (["--keep", "5"], 2, "keep '5' is not a stretch: give FROM-TO, such as 1:20-1:25"),
+        (["--keep", "5"], 2, "keep '5' is not a time span: give FROM-TO, such as 1:20-1:25"),
         (["--cut", "3-1"], 2, "cut '3-1' ends before it starts"),
-        (["--keep", "8-9"], 1, "'in.wav': it ends at 0:03.00, before the stretch to keep"),
+        (["--keep", "3-4"], 1, "'in.wav': it ends at 0:03.00, before the time span to keep"),
+        (["--keep", "8-9"], 1, "'in.wav': it ends at 0:03.00, before the time span to keep"),
         (
             ["--preview", "soon"],
             2,
@@ -104,7 +105,7 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
         (["--labels", "-", "--json"], 2, "both write to standard output"),
     ],
 )
-def test_wrong_use_gives_one_line_and_leaves_no_file(folder, capsys, options, status, message):
+def test_a_usage_error_gives_one_line_and_leaves_no_file(folder, capsys, options, status, message):
     (folder / "bad.txt").write_text("0\t1\topen\nx\t2\topen\n")
     (folder / "left.txt").write_text("0\t1\topen 2\n")
     before = sorted(folder.iterdir())
@@ -117,7 +118,7 @@ def test_wrong_use_gives_one_line_and_leaves_no_file(folder, capsys, options, st
     assert sorted(folder.iterdir()) == before
 
 
-def test_labels_of_several_recordings_stand_beside_them(folder, capsys, write):
+def test_labels_of_several_recordings_are_written_next_to_them(folder, capsys, write):
     write(loud_and_quiet(), "day/a.wav")
     assert run(["analyze", "day", "in.wav", "--labels", "textgrid"]) == 0
     capsys.readouterr()
@@ -143,7 +144,7 @@ def test_a_label_file_without_a_name_gets_a_hint(folder, capsys):
     assert err.endswith("labels.TextGrid\n")
 
 
-def test_a_batch_writes_labels_beside_its_outputs(folder, capsys, write):
+def test_a_batch_writes_labels_next_to_its_outputs(folder, capsys, write):
     for name in ("day/a.wav", "day/a.flac"):
         write(loud_and_quiet(), f"rec/{name}")
     arguments = ["batch", "rec", "-t", "0.03", "-j", "1", "-q"]
@@ -161,3 +162,12 @@ def test_a_batch_writes_labels_beside_its_outputs(folder, capsys, write):
     assert len(read_label_file(folder / "rec-gated" / "day" / "a.txt")) == 2
     assert run([*arguments, "--labels", "doc"]) == 1
     assert "labels 'doc' cannot be written: give one of txt csv json" in capsys.readouterr().err
+
+
+def test_a_decay_cut_by_given_segments_needs_no_longer_hold(folder, capsys):
+    (folder / "cut.txt").write_text("0.4\t0.9\topen\n")
+    assert run(["gate", str(SPEECH), "--apply", "cut.txt", "-o", "out.wav"]) == 0
+    err = capsys.readouterr().err
+    assert "decay truncated" in err
+    assert "--hold" not in err
+    assert "to keep a decay, move the end of its segment in the labels" in err
