@@ -141,14 +141,14 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         if found is None or speech_s < MIN_BURIED_VOICE_S:
             return model
         if speech_s < MIN_VOICE_S or model.learned.is_edited:
-            return relabel(model, self._extractor, found.log_odds, term=None)
+            return relabel(model, self._extractor, found, term=None)
         evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
         term = evidence.at(frames, self._hop_length)
-        relabelled = relabel(model, self._extractor, found.log_odds, term)
+        relabelled = relabel(model, self._extractor, found, term)
         assert relabelled.learned is not None
         is_open = relabelled.learned.scores + term > OPEN_ABOVE
         if not _are_open_frames_loud(level, is_open, model):
-            return relabel(model, self._extractor, found.log_odds, term=None)
+            return relabel(model, self._extractor, found, term=None)
         return relabelled._replace(evidence=evidence)
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:

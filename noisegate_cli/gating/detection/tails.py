@@ -16,11 +16,19 @@ MAX_GAP_FRAMES = 4
 The attack of an event takes more: after it, no frame decays for `DECAY_FRAMES`."""
 
 Flags = NDArray[np.bool_]
-"""Shaped (hops,)."""
+LevelsDb = NDArray[np.float64]
+"""Shaped (hops,), as `Flags` are."""
 
 
 class TailFinder:
     """Find the tails of voices in hops that arrive in chunks.
+
+    Parameters
+    ----------
+    decay_frames, min_decay_db
+        A sound decays if its level falls by the least decrease within this number of hops.
+    max_gap_frames
+        Most hops in a row that neither decay nor are voices, from a voice to the end of its tail.
 
     Examples
     --------
@@ -29,12 +37,19 @@ class TailFinder:
     array([0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0])
     """
 
-    def __init__(self) -> None:
-        self._levels: NDArray[np.float64] | None = None
-        self._joined = np.zeros(MAX_GAP_FRAMES, np.bool_)
+    def __init__(
+        self,
+        decay_frames: int = DECAY_FRAMES,
+        min_decay_db: float = MIN_DECAY_DB,
+        max_gap_frames: int = MAX_GAP_FRAMES,
+    ) -> None:
+        self._decay_frames, self._min_decay_db = decay_frames, min_decay_db
+        self._max_gap_frames = max_gap_frames
+        self._levels: LevelsDb | None = None
+        self._joined = np.zeros(max_gap_frames, np.bool_)
         self._since_voice = False
 
-    def find(self, is_voice: Flags, level_db: NDArray[np.float64]) -> Flags:
+    def find(self, is_voice: Flags, level_db: LevelsDb) -> Flags:
         """Return which hops of the next chunk belong to the tail of a voice.
 
         Parameters
@@ -44,15 +59,16 @@ class TailFinder:
         level_db
             Level of each hop.
         """
-        earlier = np.full(DECAY_FRAMES, level_db[0]) if self._levels is None else self._levels
+        frames, gap = self._decay_frames, self._max_gap_frames
+        earlier = np.full(frames, level_db[0]) if self._levels is None else self._levels
         levels = np.concatenate([earlier, level_db])
-        self._levels = levels[-DECAY_FRAMES:]
-        decays = levels[DECAY_FRAMES:] <= levels[:-DECAY_FRAMES] - MIN_DECAY_DB
+        self._levels = levels[-frames:]
+        decays = levels[frames:] <= levels[:-frames] - self._min_decay_db
         joined = np.concatenate([self._joined, is_voice | decays])
-        self._joined = joined[len(joined) - MAX_GAP_FRAMES :]
+        self._joined = joined[len(joined) - gap :]
         count = len(decays)
         is_break = ~np.logical_or.reduce(
-            [joined[shift : shift + count] for shift in range(MAX_GAP_FRAMES + 1)]
+            [joined[shift : shift + count] for shift in range(gap + 1)]
         )
         # Positions from 1; 0 stands for what the previous chunk ended with.
         positions = np.arange(1, count + 1)

@@ -16,6 +16,7 @@ from noisegate_cli.gating.spectral.bin_groups import BinGrouping
 from noisegate_cli.gating.spectral.harmonics import HarmonicRegenerator
 from noisegate_cli.gating.spectral.level_compensation import LevelCompensator
 from noisegate_cli.gating.spectral.noise_frames import SILENT_BIN_POWER
+from noisegate_cli.gating.spectral.noise_level import estimate_noise_levels
 from noisegate_cli.gating.spectral.noise_tracking import NoiseTracker
 
 SNR_TIME_CONSTANT_S = 0.17
@@ -33,6 +34,9 @@ SNR at which the presence and the absence of signal are equally likely: −13 dB
 
 ABSENT_GAIN_DB = -24.0
 """Gain where signal is absent; the minimum gain may be lower or higher."""
+
+OPEN_MIN_GAIN_DB = -16.0
+"""Lowest minimum gain where the gate is open, so that the noise under a signal warbles less."""
 
 HARMONIC_WEIGHT = 0.4
 """Factor of the SNR of the regenerated harmonics, which is added to the a-priori SNR: −4 dB."""
@@ -132,7 +136,8 @@ class WienerGainEstimator:
         snr = self._compute_a_posteriori_snr(powers, noise)
         run_in = self._run_in_frames
         gains = self._compute_pending_gains(next_snr=snr[run_in:])
-        self._pending_batch = _Batch(spectra, openness, powers, noise, snr)
+        has_bleed = bleed is not None
+        self._pending_batch = _Batch(spectra, openness, powers, noise, snr, has_bleed)
         self._run_in_snr = snr[-2 * run_in : -run_in].copy()
         if last:
             gains += self._compute_pending_gains(next_snr=np.zeros_like(self._run_in_snr))
@@ -197,10 +202,14 @@ class WienerGainEstimator:
         batch.snr[-self._run_in_frames :] = next_snr[: self._run_in_frames]
         # Where the gate is closed, the gain does not depend on the SNR.
         open_frames = np.flatnonzero(batch.openness > 0)
-        ratio = self._compute_open_snr(batch.snr, open_frames)
-        self._add_harmonics(ratio, batch, open_frames)
+        if self._noise_tracker and not batch.has_bleed and len(open_frames):
+            levels = estimate_noise_levels(batch.snr)
+        else:
+            levels = np.ones(len(batch.snr), np.float32)
+        ratio = self._compute_open_snr(batch.snr, levels, open_frames)
+        self._add_harmonics(ratio, batch, levels[self._run_in_frames :], open_frames)
         gains = self._compute_wiener_gains(ratio)
-        np.maximum(gains, self._min_gain, out=gains)
+        np.maximum(gains, self._open_min_gain(batch), out=gains)
         self._level_compensator.increase(gains, batch.powers, batch.noise, open_frames)
         share = batch.openness[open_frames, None].astype(np.float32)
         closing = np.flatnonzero(share < 1)
@@ -209,25 +218,39 @@ class WienerGainEstimator:
         gains[closing] += np.float32(self._min_gain)
         return [BatchGains(open_frames, gains, self._min_gain)]
 
-    def _compute_open_snr(self, snr: BinPowers, open_frames: NDArray[np.intp]) -> BinPowers:
-        """Return ξ of the open frames of a batch."""
+    def _open_min_gain(self, batch: "_Batch") -> float:
+        """Return the minimum gain where the gate is open. Bleed does not warble as noise does."""
+        if batch.has_bleed:
+            return self._min_gain
+        return max(self._min_gain, 10 ** (OPEN_MIN_GAIN_DB / 20))
+
+    def _compute_open_snr(
+        self, snr: BinPowers, levels: NDArray[np.float32], open_frames: NDArray[np.intp]
+    ) -> BinPowers:
+        """Return ξ of the open frames of a batch, from γ and the levels of the noise in it."""
         if not len(open_frames):
             return np.zeros((0, snr.shape[1]), np.float32)
         # Nothing is computed for the segments before the first open frame and after the last one.
         start = int(open_frames[0]) // self._segment * self._segment
         end = (int(open_frames[-1]) // self._segment + 1) * self._segment
-        needed = snr[start : end + 2 * self._run_in_frames]
-        ratio = compute_a_priori_snr(needed, self._smoothing_factor, self._segment)
+        needed = slice(start, end + 2 * self._run_in_frames)
+        ratio = compute_a_priori_snr(
+            snr[needed] / levels[needed, None], self._smoothing_factor, self._segment
+        )
         return ratio[open_frames - start]
 
     def _add_harmonics(
-        self, ratio: BinPowers, batch: "_Batch", open_frames: NDArray[np.intp]
+        self,
+        ratio: BinPowers,
+        batch: "_Batch",
+        levels: NDArray[np.float32],
+        open_frames: NDArray[np.intp],
     ) -> None:
         """Add the SNR of the harmonics, regenerated from what is above the noise, to ξ."""
         groups = self._regenerator.groups
         gains = wiener_gain(ratio[:, :groups])
         harmonics = self._regenerator.regenerate(batch.spectra, open_frames, gains)
-        harmonics *= np.float32(HARMONIC_WEIGHT)
+        harmonics *= np.float32(HARMONIC_WEIGHT) / levels[open_frames, None]
         harmonics /= self._select_frames(batch.noise[:, :, :groups], open_frames)
         ratio[:, :groups] += harmonics
 
@@ -270,6 +293,8 @@ class _Batch:
     """D, shaped (segments, frames, groups) or (segments, 1, groups)."""
     snr: BinPowers
     """γ of whole segments, with run-in frames before and after them."""
+    has_bleed: bool
+    """Whether D contains the bleed of other tracks."""
 
 
 def compute_a_priori_snr(
