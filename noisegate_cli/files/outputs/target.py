@@ -11,7 +11,6 @@ import soundfile as sf
 from noisegate_cli.errors import OutputError
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
 from noisegate_cli.files.formats import (
-    FORMATS,
     WRITABLE_EXTENSIONS,
     Format,
     find_format,
@@ -71,7 +70,7 @@ def output_info(
             f"{quote_path(path)} cannot store {options.subtype}"
             f"{_describe_subtypes(replace(source, path=path, format=container.name))}"
         )
-    if container.name in FORMATS and extension not in WRITABLE_EXTENSIONS and not is_stream(path):
+    if container.extensions and extension not in WRITABLE_EXTENSIONS and not is_stream(path):
         raise _unknown_extension(path)
     raise OutputError(
         f"{quote_path(path)} cannot store this recording ({reason}): "
