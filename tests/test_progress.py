@@ -31,7 +31,7 @@ def test_a_callback_receives_increasing_shares_up_to_1(name, write, monkeypatch)
 def test_progress_true_shows_a_bar_that_ends_at_100_percent(name, write, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
     CALLS[name](write(LONG), True)
-    label = "in.wav" if name.endswith("file") else {"segments": "gate"}.get(name, name)
+    label = "in.wav" if name.endswith("file") else name
     assert f"{label}: 100%" in stderr.getvalue()
 
 

@@ -74,7 +74,7 @@ def batch(
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Gate every recording in a folder and its subfolders.
+    """Gate every recording in a folder tree.
 
     The outputs have the same names in the output folder. The manifest
     ngate-manifest.jsonl in that folder records what was done. If you

@@ -41,7 +41,7 @@ DEBUG_FLAG, JSON_FLAG = "--debug", "--json"
 COMMANDS = {
     "gate": "Gate recordings: silence the pauses, leave the signal unchanged.",
     "analyze": "Print the levels of recordings and suggest a threshold.",
-    "batch": "Gate every recording in a folder and its subfolders.",
+    "batch": "Gate every recording in a folder tree.",
 }
 """The commands, each with the first line of its help."""
 

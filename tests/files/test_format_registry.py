@@ -142,5 +142,5 @@ def test_standard_output_gets_the_codec_of_a_file_with_that_extension(extension,
 
 def test_the_manual_lists_the_extensions_that_can_be_written():
     text = FORMATS_PAGE.read_text(encoding="utf-8")
-    listed = re.search(r"Extensions that ngate writes: ((?:`\.[a-z0-9]+`\s?)+)", text)
+    listed = re.search(r"ngate writes these extensions: ((?:`\.[a-z0-9]+`\s?)+)", text)
     assert re.findall(r"`(\.[a-z0-9]+)`", listed[1]) == list(WRITABLE_EXTENSIONS)

@@ -145,7 +145,7 @@ def create_bleed_filter():
     """Return a filter that reads another track at another sample rate."""
     blocks = iter([(SAMPLES[: len(SAMPLES) // 2], False), (SAMPLES[len(SAMPLES) // 2 :], True)])
     references = [ReferencePowers(blocks, 2 * RATE, Alignment(0.01, 50.0), EXTRACTOR)]
-    decision = replace(DECISION, rule=0.05, bleed=LearnedBleed((MODEL,), 1))
+    decision = DECISION._replace(rule=0.05, bleed=LearnedBleed((MODEL,), 1))
     detector = LevelDetector(0.05, SETTINGS, RATE, 2)
     return BleedFilter(decision, detector, RATE, 2, references)
 

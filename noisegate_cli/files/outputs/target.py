@@ -70,7 +70,7 @@ def output_info(
             f"{quote_path(path)} cannot store {options.subtype}"
             f"{_describe_subtypes(replace(source, path=path, format=container.name))}"
         )
-    if extension not in WRITABLE_EXTENSIONS and not is_stream(path):
+    if container.extensions and extension not in WRITABLE_EXTENSIONS and not is_stream(path):
         raise _unknown_extension(path)
     raise OutputError(
         f"{quote_path(path)} cannot store this recording ({reason}): "

@@ -35,8 +35,9 @@ SNR at which the presence and the absence of signal are equally likely: −13 dB
 ABSENT_GAIN_DB = -24.0
 """Gain where signal is absent; the minimum gain may be lower or higher."""
 
-OPEN_MIN_GAIN_DB = -16.0
-"""Lowest minimum gain where the gate is open, so that the noise under a signal warbles less."""
+MAX_OPEN_REDUCTION_DB, MAX_OPEN_RISE_DB = 16.0, 8.0
+"""Noise under a signal warbles less if it is reduced less. Where the gate is open, the reduction of a
+bin is limited to the first value, or to the reduction in pauses minus the second if that is more."""
 
 HARMONIC_WEIGHT = 0.4
 """Factor of the SNR of the regenerated harmonics, which is added to the a-priori SNR: −4 dB."""
@@ -222,7 +223,8 @@ class WienerGainEstimator:
         """Return the minimum gain where the gate is open. Bleed does not warble as noise does."""
         if batch.has_bleed:
             return self._min_gain
-        return max(self._min_gain, 10 ** (OPEN_MIN_GAIN_DB / 20))
+        raised = self._min_gain * 10 ** (MAX_OPEN_RISE_DB / 20)
+        return max(self._min_gain, min(raised, 10 ** (-MAX_OPEN_REDUCTION_DB / 20)))
 
     def _compute_open_snr(
         self, snr: BinPowers, levels: NDArray[np.float32], open_frames: NDArray[np.intp]

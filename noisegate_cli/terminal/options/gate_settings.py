@@ -184,7 +184,8 @@ GATE_OPTIONS: dict[str, Option] = {
         ("--reduction",),
         "DB|mute",
         SPECTRAL_PANEL,
-        "Maximum attenuation of a bin, such as 12dB. A smaller value sounds more natural.",
+        "Maximum attenuation of a bin, such as 12dB. Beyond 16dB, bins under the signal are "
+        "attenuated less. A smaller value sounds more natural.",
     ),
     "noise": Option(
         ("--noise",),

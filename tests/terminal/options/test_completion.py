@@ -176,7 +176,7 @@ def test_the_script_for_fish_completes_values_and_files(in_shell):
         "music.flac",
         "my talk.wav",
         "end",
-        "batch\tGate every recording in a folder and its subfolders.",
+        "batch\tGate every recording in a folder tree.",
         "end",
     ]
 
