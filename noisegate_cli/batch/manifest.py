@@ -42,7 +42,8 @@ _OPEN_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getatt
 def read_results(folder: Path) -> Iterator[RecordingResult | None]:
     """Yield the lines of the manifest in `folder`, oldest first; none if there is no manifest.
 
-    See `parse_line` for a line that cannot be read.
+    See `parse_line` for a line that cannot be read. An incomplete last line is ignored: a crash has
+    left it, or a batch that still runs is writing it.
 
     Raises
     ------
@@ -66,7 +67,8 @@ def read_results(folder: Path) -> Iterator[RecordingResult | None]:
             part = line
             while len(part) == MAX_LINE_BYTES and not part.endswith(b"\n"):
                 part = file.readline(MAX_LINE_BYTES)
-            yield from parse_line(line)
+            if part.endswith(b"\n"):
+                yield from parse_line(line)
 
 
 class Manifest:

@@ -26,6 +26,9 @@ MAX_FLAC_SAMPLES = 1_500_000
 MAX_SOUND_S = 30.0
 """Length of the files of a long segment: a browser decodes one in a fraction of a second."""
 
+MAX_FLAC_RATE_HZ = 655_350
+"""Maximum sample rate of FLAC; a recording with a higher one is resampled for Opus."""
+
 OPUS_RATES_HZ = (8000, 12000, 16000, 24000, 48000)
 OPUS_BITS_PER_S = 64_000
 """Bit rate of a channel. Its artifacts are inaudible in speech, and far below what a gate does."""
@@ -80,7 +83,8 @@ def encode_segments(
     """
     rate, channels = info.sample_rate, _count_sound_channels(info.channels)
     length_s = sum(end - start for start, end in segments)
-    is_lossless = length_s * rate * channels <= MAX_FLAC_SAMPLES
+    is_short = length_s * rate * channels <= MAX_FLAC_SAMPLES
+    is_lossless = is_short and rate <= MAX_FLAC_RATE_HZ
     spans = [span for segment in segments for span in _split_segment(segment, rate)]
     lead_in: list[Samples] = []
     previous_end = 0

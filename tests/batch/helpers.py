@@ -217,8 +217,12 @@ def statuses(observer: CollectingObserver) -> dict[str, str]:
 
 
 def read_manifest(output: Path) -> list[dict[str, Any]]:
-    """Return the results in a manifest, without the lines about started outputs."""
-    lines = map(json.loads, (output / MANIFEST_NAME).read_text().splitlines())
+    """Return the results in a manifest, without the lines about started outputs.
+
+    A batch that still runs may have written only a part of the last line.
+    """
+    complete_lines = (output / MANIFEST_NAME).read_text().split("\n")[:-1]
+    lines = map(json.loads, complete_lines)
     return [line for line in lines if line["status"] not in ("started", "skipped")]
 
 

@@ -182,6 +182,18 @@ def test_an_incomplete_last_line_is_removed_and_its_recording_is_gated_again(tre
     assert list_files(output) == ["a.wav", "deep/b.wav"]
 
 
+def test_a_dry_run_ignores_a_line_that_a_running_batch_is_writing(tree, tmp_path):
+    output = tmp_path / "out"
+    run(tree, output)
+    data = (output / MANIFEST_NAME).read_bytes()
+    for missing_bytes in (1, 2, 30):
+        (output / MANIFEST_NAME).write_bytes(data[:-missing_bytes])
+        report, _ = run(tree, output, dry_run=True)
+        assert report.unreadable_lines == 0
+        assert report.reasons == {"interrupted in the last run": 1}
+        assert [line["output"] for line in read_manifest(output)] == ["a.wav"]
+
+
 def test_a_manifest_with_only_an_incomplete_line_is_empty(tmp_path):
     (tmp_path / MANIFEST_NAME).write_bytes(b'{"output": "a' + b"a" * 100_000)
     Manifest(tmp_path).close()

@@ -72,6 +72,13 @@ def choose_signals(number: int) -> tuple[list[signal.Signals], float, list[float
     return numbers, float(rng.random()), list(rng.random(count - 1) * MAX_SECOND_DELAY_S)
 
 
+def stop_ignoring_signals() -> None:
+    """Let the commands receive all signals, also below `nohup` and in a background job."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def start(fixture: Fixture, target: str) -> "subprocess.Popen[bytes]":
     """Start the command of a target."""
     folder = fixture.folder
@@ -191,6 +198,7 @@ def main() -> int:
     parser.add_argument("--targets", default=",".join(TARGETS), help="formats, pipe, batch")
     arguments = parser.parse_args()
     targets = arguments.targets.split(",")
+    stop_ignoring_signals()
     counts: Counter[str] = Counter()
     faults = 0
     started = time.perf_counter()

@@ -360,6 +360,14 @@ def test_a_long_segment_is_opus_in_parts(monkeypatch):
     assert sum(len(s.data) for s in sounds) < 42_000
 
 
+def test_a_sample_rate_that_flac_does_not_support_is_resampled_to_opus():
+    y = np.random.default_rng(1).normal(0, 0.1, (100_000, 1)).astype(np.float32)
+    for rate, encoded_rate in ((655_350, 655_350), (655_351, 48_000), (3_000_000, 48_000)):
+        info = AudioInfo(Path("in.wav"), rate, 1, len(y), "WAV", "FLOAT")
+        (encoded,) = encode_segments(iterate_slices(y, 7000), info, [(0.0, len(y) / rate)])
+        assert encoded.sample_rate == encoded_rate
+
+
 @pytest.mark.parametrize("scale", [1e19, 1e37])
 def test_the_page_of_samples_whose_power_overflows_holds_finite_numbers(write, tmp_path, scale):
     source = write(scale * loud_and_quiet(), subtype="FLOAT")
