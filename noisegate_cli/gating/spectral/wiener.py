@@ -37,8 +37,8 @@ ABSENT_GAIN_DB = -24.0
 
 MAX_OPEN_REDUCTION_DB, MAX_OPEN_RISE_DB = 16.0, 8.0
 """Noise under a signal warbles less if it is reduced less. Where the gate is open, the reduction of
-a bin is limited to the first value, or to the reduction in pauses minus the second if that is
-more."""
+a bin is limited to the first value, or to the reduction in the pauses minus the second value if
+that is more."""
 
 HARMONIC_WEIGHT = 0.4
 """Factor of the SNR of the regenerated harmonics, which is added to the a-priori SNR: −4 dB."""
