@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from noisegate_cli.gating.detection.threshold import ThresholdSuggestion as ThresholdSuggestion
     from noisegate_cli.gating.detection.threshold import suggest_threshold as suggest_threshold
     from noisegate_cli.gating.detection.verdict import Verdict as Verdict
-    from noisegate_cli.gating.forced import ForcedStretches as ForcedStretches
+    from noisegate_cli.gating.forced import ForcedSegments as ForcedSegments
     from noisegate_cli.gating.frames.histogram import LevelHistogram as LevelHistogram
     from noisegate_cli.gating.gain.mask import GateStatistics as GateStatistics
     from noisegate_cli.gating.gate_report import GateReport as GateReport
@@ -83,7 +83,7 @@ _PUBLIC_NAMES = {
     "gating.cutoff_report": ("Cutoff", "CutoffReport"),
     "gating.detection.threshold": ("ThresholdSuggestion", "suggest_threshold"),
     "gating.detection.verdict": ("Verdict",),
-    "gating.forced": ("ForcedStretches",),
+    "gating.forced": ("ForcedSegments",),
     "gating.frames.histogram": ("LevelHistogram",),
     "gating.gain.mask": ("GateStatistics",),
     "gating.gate_report": ("GateReport",),

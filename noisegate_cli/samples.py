@@ -29,6 +29,15 @@ def from_db(db: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(10 ** (np.asarray(db, dtype=np.float64) / 20))
 
 
+def gain_from_db(db: float) -> float:
+    """Convert a gain in dB to a linear one.
+
+    The gate and its report use this function, so that their gains are equal. The last bit of
+    `from_db` may differ, because NumPy has another power function.
+    """
+    return float(10 ** (float(db) / 20))
+
+
 def full_scale(dtype: np.dtype[Any]) -> float:
     """Return the full-scale sample value: 2¹⁵ for int16, 2³¹ for int32, 1 for floats."""
     return 2.0 ** (8 * dtype.itemsize - 1) if dtype.kind == "i" else 1.0

@@ -6,7 +6,7 @@ from noisegate_cli.api.progress import FIRST_PASS_SHARE, ProgressCallback, scale
 from noisegate_cli.api.sources import Source
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedSegments
 from noisegate_cli.gating.settings import GateSettings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def decide(
     progress: ProgressCallback,
     *,
     noises: "NoiseProfiles" = (),
-    forced: ForcedStretches = NOT_FORCED,
+    forced: ForcedSegments = NOT_FORCED,
     others: "OtherTracks | None" = None,
     key: Source | None = None,
 ) -> tuple[GateDecision, ProgressCallback]:

@@ -78,8 +78,9 @@ def gate_file(
 ) -> GateResult:
     """Gate the recording at `path` into `output`, block by block.
 
-    The output and the residue are written atomically: each appears only when it is complete. They
-    have the sample type of the input if their format supports it.
+    The output, the residue, the comparison and the labels are written atomically: they appear only
+    when all of them are complete. They have the sample type of the input if their format supports
+    it.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from noisegate_cli.api.array_input import read_array, read_sample_rate
 from noisegate_cli.api.noise_input import measure_noise_array, measure_noise_file
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.forced import ForcedStretches, to_spans
+from noisegate_cli.gating.forced import ForcedSegments, to_spans
 from noisegate_cli.gating.gate import Gate, compute_latency
 from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.settings import GateSettings, check_settings_type
@@ -84,7 +84,7 @@ class GateStream:
                 f"channels {channels!r} must be a whole number from 1 to {MAX_CHANNELS}"
             )
         noises = measure_noise_array(y_noise, settings, sample_rate) or measure_noise_file(settings)
-        forced = ForcedStretches(keep=to_spans("keep", keep), cut=to_spans("cut", cut))
+        forced = ForcedSegments(keep=to_spans("keep", keep), cut=to_spans("cut", cut))
         decision = GateDecision.from_settings(settings, noises, forced)
         if decision is None:
             raise SettingsError(_describe_missing(settings))

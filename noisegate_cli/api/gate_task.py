@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from noisegate_cli.api.inputs import list_inputs
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.outputs.naming import OutputOptions
-from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedSegments
 from noisegate_cli.gating.settings import GateSettings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class GateTask(NamedTuple):
     path: str | Path
     output: str | Path | None
     settings: GateSettings
-    forced: ForcedStretches = NOT_FORCED
+    forced: ForcedSegments = NOT_FORCED
     """The segments of `segments`, `keep` and `cut`."""
     segments_path: str | Path | None = None
     """Path of the label file that `forced` was read from."""

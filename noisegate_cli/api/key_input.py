@@ -12,7 +12,7 @@ from noisegate_cli.gating.alignment import Alignment, find_alignment
 from noisegate_cli.gating.alignment_probe import MARGIN_WINDOWS, AlignmentProbe
 from noisegate_cli.gating.block_processor import process_all
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedSegments
 from noisegate_cli.gating.key import KeySource
 from noisegate_cli.gating.settings import GateSettings
 
@@ -49,7 +49,7 @@ def open_key(key: str | Path, settings: GateSettings) -> FileSource:
     return FileSource.open(Path(key), settings)
 
 
-def check_key(settings: GateSettings, forced: ForcedStretches = NOT_FORCED) -> None:
+def check_key(settings: GateSettings, forced: ForcedSegments = NOT_FORCED) -> None:
     """Raise SettingsError if the settings exclude another recording as the key."""
     if settings.channels != "linked":
         raise SettingsError(
@@ -74,7 +74,7 @@ def decide_by_key(
     source: Source,
     key: Source,
     settings: GateSettings,
-    forced: ForcedStretches,
+    forced: ForcedSegments,
     progress: ProgressCallback,
 ) -> GateDecision:
     """Return the decision for a gate that another recording opens.

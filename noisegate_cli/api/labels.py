@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from noisegate_cli.api.arguments import check_path
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.files.audio_info import STDIO_PATH
-from noisegate_cli.gating.forced import ForcedStretches, Spans, to_spans
+from noisegate_cli.gating.forced import ForcedSegments, Spans, to_spans
 from noisegate_cli.gating.segments import Segments
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def build_forced(
     segments: GivenSegments | None,
     keep: Iterable[tuple[float, float]] = (),
     cut: Iterable[tuple[float, float]] = (),
-) -> ForcedStretches:
+) -> ForcedSegments:
     """Return forced segments from the parameters of `gate` and `gate_file`.
 
     Raises
@@ -163,7 +163,7 @@ def build_forced(
     LabelsError
         If `segments` is a path, and the file cannot be read.
     """
-    return ForcedStretches(
+    return ForcedSegments(
         segments=None if segments is None else _collect_segments(segments),
         keep=to_spans("keep", keep),
         cut=to_spans("cut", cut),

@@ -13,8 +13,9 @@ from noisegate_cli.api.outputs import Outputs, can_copy
 from noisegate_cli.api.progress import ProgressCallback, report_progress
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
 from noisegate_cli.files.inputs.reader import Reader, add_path_to_errors
+from noisegate_cli.files.outputs.atomic import open_partial_files
 from noisegate_cli.files.outputs.metadata import InputMetadata
-from noisegate_cli.files.outputs.writer import AudioWriter, open_writer
+from noisegate_cli.files.outputs.writer import AudioWriter, open_writer_among
 from noisegate_cli.gating.decision import GateDecision
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.gate_report import GateReport
@@ -74,7 +75,7 @@ def write_outputs(
     """
     info = reader.info
     metadata = _collect_metadata(reader, task)
-    with ExitStack() as stack:
+    with open_partial_files(task.force, task.fsync) as files, ExitStack() as stack:
         with add_path_to_errors(info.path):
             gate = Gate(
                 decision,
@@ -90,13 +91,11 @@ def write_outputs(
             )
         write_labels = None
         if outputs.labels:
-            from noisegate_cli.files.labels.label_file import open_label_writer
+            from noisegate_cli.files.labels.label_file import create_label_writer
 
-            write_labels = stack.enter_context(
-                open_label_writer(outputs.labels, task.force, task.fsync)
-            )
+            write_labels = create_label_writer(outputs.labels, files)
         writers = [
-            stack.enter_context(open_writer(file, metadata, task.force, task.fsync))
+            stack.enter_context(open_writer_among(files, file, metadata))
             for file in outputs.recordings
         ]
         blocks = OutputBlocks(info, outputs, writers, span)

@@ -12,7 +12,7 @@ from noisegate_cli.errors import AudioError
 from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.files.inputs.reader import open_reader
 from noisegate_cli.gating.decision import GateDecision
-from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedSegments
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.plots.overview import (
@@ -116,7 +116,7 @@ def record_file(
     raw: "RawFormat | None" = None,
     *,
     track: int | None = None,
-    forced: ForcedStretches = NOT_FORCED,
+    forced: ForcedSegments = NOT_FORCED,
     key: Path | None = None,
     **parts: Unpack[OverviewParts],
 ) -> Overview:
@@ -149,7 +149,7 @@ def record_array(
     settings: GateSettings,
     noises: "NoiseProfiles",
     *,
-    forced: ForcedStretches = NOT_FORCED,
+    forced: ForcedSegments = NOT_FORCED,
     **parts: Unpack[OverviewParts],
 ) -> Overview:
     """Gate samples shaped (samples, channels) as `gate` does, and return the overview.

@@ -11,6 +11,7 @@ from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.plan import Plan
 from noisegate_cli.batch.records import RESULT_COLUMNS
 from noisegate_cli.errors import OutputError
+from noisegate_cli.files.outputs.document import check_extension
 from noisegate_cli.files.outputs.partial_files import partial_path
 from noisegate_cli.text import quote_path
 
@@ -28,6 +29,8 @@ DECIMALS = {
 }
 """Decimal places of the columns with fractions. A threshold of -100 dB has 4 digits."""
 
+EXTENSIONS = ("csv",)
+
 MESSAGE_COLUMNS = ("status_reason", "warnings")
 """Columns that hold messages of ngate."""
 
@@ -41,7 +44,7 @@ def check_csv_path(path: Path) -> None:
     Raises
     ------
     OutputError
-        If the directory does not exist, or another file does.
+        If the directory does not exist, another file does, or the name has another extension.
     """
     if not path.absolute().parent.is_dir():
         raise OutputError(f"{quote_path(path)} cannot be written: the folder does not exist")
@@ -56,6 +59,8 @@ def check_csv_path(path: Path) -> None:
             f"{quote_path(path)} already exists and is not the report of a batch: "
             "give csv_path= another name"
         )
+    if not _is_device(path):
+        check_extension(path, "report", EXTENSIONS)
 
 
 def check_csv_is_no_recording(path: Path, output: Path, plan: Plan) -> None:
@@ -102,20 +107,25 @@ def _is_report(path: Path) -> bool:
         return file.read(len(start)) in (start, b"")
 
 
+def _is_device(path: Path) -> bool:
+    """Return whether a path is a device or a named pipe, which is never replaced."""
+    return path.exists() and not path.is_file()
+
+
 @contextmanager
 def _open_report(path: Path) -> Iterator[TextIO]:
-    is_special = path.exists() and not path.is_file()  # such as a pipe
+    is_device = _is_device(path)
     real = Path(os.path.realpath(path))
-    partial = path if is_special else partial_path(real)
+    partial = path if is_device else partial_path(real)
     try:
         with partial.open(
-            "w" if is_special else "x", newline="", encoding="utf-8", errors="backslashreplace"
+            "w" if is_device else "x", newline="", encoding="utf-8", errors="backslashreplace"
         ) as file:
             yield file
-        if not is_special:
+        if not is_device:
             partial.replace(real)
     except BaseException:
-        if not is_special:
+        if not is_device:
             partial.unlink(missing_ok=True)
         raise
 

@@ -115,6 +115,7 @@ USUAL_NAMES = {
     "OPUS": "Opus",
     "VORBIS": "Vorbis",
     "WEBM": "WebM",
+    "WV": "WavPack",
 }
 
 
@@ -188,6 +189,8 @@ class Format(NamedTuple):
     """Maximum size of the samples in a file; None if there is no limit in practice."""
     max_samples: int | None = None
     """Maximum number of samples per channel in a file; None if there is no limit in practice."""
+    max_channels: int | None = None
+    """Maximum number of channels in an output, if the error of the encoder names no cause."""
     is_streamable: bool = False
     """Whether the format can be written to a pipe, without seeking."""
     holds_video: bool = False
@@ -253,7 +256,7 @@ FORMATS = {
         ),
         _sndfile(
             "FLAC", ".flac",
-            magic=(b"fLaC",), demuxer="flac", is_resumable=True, tag_writer="flac",
+            magic=(b"fLaC",), demuxer="flac", is_resumable=True, max_channels=8, tag_writer="flac",
         ),
         _sndfile(
             "OGG", ".ogg", ".oga", ".opus",
@@ -313,12 +316,12 @@ FORMATS = {
             "WV", ".wv",
             demuxer="wv", muxer="wv",
             encoders=dict.fromkeys(("PCM_16", "PCM_24", "PCM_32", "FLOAT"), "wavpack"),
-            tag_writer="ape",
+            max_channels=64, tag_writer="ape",
         ),
         _ffmpeg(
             "TTA", ".tta",
             demuxer="tta", muxer="tta", encoders={"PCM_16": "tta", "PCM_24": "tta"},
-            tag_writer="tta",
+            max_channels=16, tag_writer="tta",
         ),
         _sndfile(
             "AIFF", ".aiff", ".aif", ".aifc",

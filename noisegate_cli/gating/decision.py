@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from noisegate_cli.errors import SettingsError
 from noisegate_cli.gating.detection.rule import STAYS_OPEN, AdaptiveThreshold, Rule
-from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedSegments
 from noisegate_cli.gating.frames.subsampling import BatchSubsampler
 from noisegate_cli.gating.settings import GateSettings
 from noisegate_cli.text import format_repr
@@ -33,7 +33,7 @@ class GateDecision(NamedTuple):
     target_range_db: float | None = None
     """Gain of the closed gate in dB that results from a target floor or a low contrast; None if
     the range of the settings is used."""
-    forced: ForcedStretches = NOT_FORCED
+    forced: ForcedSegments = NOT_FORCED
     """Segments in which the gate is open or closed whatever the rule says."""
     active_channels: tuple[int, ...] | None = None
     """Channels that open the gate; None for all of them."""
@@ -50,7 +50,7 @@ class GateDecision(NamedTuple):
         cls,
         settings: GateSettings,
         noises: "NoiseProfiles" = (),
-        forced: ForcedStretches = NOT_FORCED,
+        forced: ForcedSegments = NOT_FORCED,
     ) -> "GateDecision | None":
         """Return the decision if it needs no first pass, otherwise None.
 
@@ -83,7 +83,7 @@ class GateDecision(NamedTuple):
             return None
         return cls(settings.threshold, settings, noises=noises, forced=forced)
 
-    def force(self, forced: ForcedStretches) -> "GateDecision":
+    def force(self, forced: ForcedSegments) -> "GateDecision":
         """Return the decision with forced segments; given segments replace the rule."""
         suggestion = self.suggestion if forced.segments is None else None
         return self._replace(forced=forced, suggestion=suggestion)
@@ -105,7 +105,7 @@ class GateDecision(NamedTuple):
         return level if 0 <= level < math.inf else None
 
 
-def _check_forced(settings: GateSettings, forced: ForcedStretches) -> None:
+def _check_forced(settings: GateSettings, forced: ForcedSegments) -> None:
     """Raise SettingsError if the settings exclude forced segments."""
     if settings.expands and forced.segments is not None:
         raise SettingsError(

@@ -29,7 +29,7 @@ FrameRanges = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForcedStretches:
+class ForcedSegments:
     """Segments in which the gate is open or closed, whatever the detector says.
 
     `keep` has priority over `cut`, and both have priority over `segments`.
@@ -52,7 +52,7 @@ class ForcedStretches:
 
     Examples
     --------
-    >>> ForcedStretches(keep=[(80, 85)]).keep
+    >>> ForcedSegments(keep=[(80, 85)]).keep
     ((80.0, 85.0),)
     """
 
@@ -70,12 +70,12 @@ class ForcedStretches:
     def __bool__(self) -> bool:
         return self.segments is not None or bool(self.keep or self.cut)
 
-    def advance(self, seconds: float, with_segments: bool) -> "ForcedStretches":
+    def advance(self, seconds: float, with_segments: bool) -> "ForcedSegments":
         """Return the segments some seconds earlier, without what is then before 0.
 
         Examples
         --------
-        >>> ForcedStretches(keep=[(1, 3), (0, 1)]).advance(2, with_segments=True).keep
+        >>> ForcedSegments(keep=[(1, 3), (0, 1)]).advance(2, with_segments=True).keep
         ((0.0, 1.0),)
         """
 
@@ -86,7 +86,7 @@ class ForcedStretches:
         segments = self.segments
         if with_segments and segments is not None:
             segments = tuple(map(advance, segments))
-        return ForcedStretches(segments=segments, keep=advance(self.keep), cut=advance(self.cut))
+        return ForcedSegments(segments=segments, keep=advance(self.keep), cut=advance(self.cut))
 
 
 def to_spans(name: str, values: Iterable[Any]) -> Spans:
@@ -120,7 +120,7 @@ def to_spans(name: str, values: Iterable[Any]) -> Spans:
     return tuple(spans)
 
 
-NOT_FORCED = ForcedStretches()
+NOT_FORCED = ForcedSegments()
 """No forced segments: the detector decides everywhere."""
 
 
@@ -149,14 +149,14 @@ class ForcedMask(PairedBlockProcessor[Mask, Samples, tuple[Mask, Mask]]):
     Examples
     --------
     >>> timing = Timing(16, 8, 0, 0, hold=0, lookahead=0, attack=0, release=0)
-    >>> forced = ForcedMask(ForcedStretches(keep=[(0.016, 0.024)]), timing, sample_rate=1000)
+    >>> forced = ForcedMask(ForcedSegments(keep=[(0.016, 0.024)]), timing, sample_rate=1000)
     >>> mask, _ = forced.process(np.zeros((6, 1), bool), np.zeros((40, 1)), last=True)
     >>> mask.ravel().astype(int)
     array([0, 0, 1, 1, 0, 0])
     """
 
     def __init__(
-        self, forced: ForcedStretches, timing: Timing, sample_rate: int, gates: int = 1
+        self, forced: ForcedSegments, timing: Timing, sample_rate: int, gates: int = 1
     ) -> None:
         self._hop, self._rate = timing.hop_length, sample_rate
         self._given: list[tuple[FrameRanges, NDArray[np.float64]]] | None = None
@@ -237,7 +237,7 @@ class ForcedGains(BlockProcessor[Gains, Gains]):
     """
 
     def __init__(
-        self, forced: ForcedStretches, timing: Timing, sample_rate: int, closed_gain: float
+        self, forced: ForcedSegments, timing: Timing, sample_rate: int, closed_gain: float
     ) -> None:
         self._keep = frames_within(forced.keep, timing, sample_rate)
         self._cut = frames_closed_within(forced.cut, timing, sample_rate)

@@ -19,7 +19,7 @@ from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.gate_report import GateReport
 from noisegate_cli.gating.segments import OpenRunCollector, Segments, count_statistics, crop_runs
 from noisegate_cli.gating.settings import GateSettings
-from noisegate_cli.samples import Samples, select_channels
+from noisegate_cli.samples import Samples, gain_from_db, select_channels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +107,7 @@ class Gate(BlockProcessor[Samples, Gated]):
         self._is_audited = is_audited(decision.range_db - reduction_db) and not (
             settings.expands or settings.duck or decision.key
         )
-        self._closed_gain = closed_gain = float(10 ** (decision.range_db / 20))
+        self._closed_gain = closed_gain = gain_from_db(decision.range_db)
         self._ducks = settings.duck
         self._span = span
         self._audit = CutoffAudit(timing, sample_rate, gates, span)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noisegate_cli.gating.cutoff_report import CutoffReport
-from noisegate_cli.gating.forced import NOT_FORCED, ForcedStretches
+from noisegate_cli.gating.forced import NOT_FORCED, ForcedSegments
 from noisegate_cli.gating.gain.mask import GateStatistics
 from noisegate_cli.gating.report import Report
 from noisegate_cli.gating.segments import Segments
@@ -38,7 +38,7 @@ class GateReport(Report):
         How much of the time the gate was closed, and how often it opened.
     segments : Segments
         Segments in which the gate was open.
-    forced : ForcedStretches
+    forced : ForcedSegments
         Segments in which the caller opened or closed the gate.
     cutoffs : CutoffReport
         Sounds whose attack or decay the gate has cut, apart from bleed.
@@ -55,7 +55,7 @@ class GateReport(Report):
     noises: "tuple[NoiseProfile | None, ...]"
     statistics: GateStatistics
     segments: Segments
-    forced: ForcedStretches = NOT_FORCED
+    forced: ForcedSegments = NOT_FORCED
     cutoffs: CutoffReport
     active_channels: tuple[int, ...] | None
     bleed: "BleedReport | None" = None

@@ -102,7 +102,7 @@ def compute_drift_db(simulated: "SimulatedGate", frames_per_s: float) -> float:
     frames = int(simulated.frame_indices.max(initial=0)) + 1
     windows = np.minimum(windows, max(0, math.ceil(frames / window_frames - MIN_END_SHARE) - 1))
     medians = []
-    for window in np.unique(windows):
+    for window in range(int(windows.max(initial=-1)) + 1):
         in_window = windows == window
         noise = simulated.levels[in_window][simulated.closed[in_window]]
         if noise.size >= MIN_HISTOGRAM_FRAMES:

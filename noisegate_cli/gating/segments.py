@@ -13,7 +13,7 @@ from noisegate_cli.gating.gain.envelope import Envelope, Gains
 from noisegate_cli.gating.gain.mask import GateStatistics, Mask
 from noisegate_cli.gating.gain.overlap_add import OverlapAddGain
 from noisegate_cli.gating.timing import Timing
-from noisegate_cli.samples import from_db
+from noisegate_cli.samples import gain_from_db
 
 FrameRuns = NDArray[np.int64]
 """First frame of each open run and first frame after it, shaped (runs, 2)."""
@@ -109,7 +109,7 @@ class Segments:
 
         Without a spectral gate the output is the input times this gain.
         """
-        timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
+        timing, closed_gain, gates = self.timing, gain_from_db(self.range_db), len(self.runs)
         gains = self._compute_frame_gains()
         curve = OverlapAddGain(timing.frame_length, timing.hop_length, closed_gain, gates)
         return np.asarray(curve.process(np.ones((self.length, gates)), gains, last=True))
@@ -132,7 +132,7 @@ class Segments:
         return np.asarray(np.column_stack(smoothed[:-1]) / smoothed[-1][:, None])
 
     def _compute_frame_gains(self) -> Gains:
-        timing, closed_gain, gates = self.timing, float(from_db(self.range_db)), len(self.runs)
+        timing, closed_gain, gates = self.timing, gain_from_db(self.range_db), len(self.runs)
         envelope = Envelope(timing.lookahead, timing.attack, timing.release, closed_gain, gates)
         return envelope.process(self.compute_mask(), last=True)
 

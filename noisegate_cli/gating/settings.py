@@ -81,8 +81,8 @@ class GateSettings:
         Whether the noise is also reduced in each frequency bin, before the gate: with `soft` gains,
         or with the binary `mask` of the magnitude spectrogram. True is `soft`.
     reduction_db : float or str
-        Maximum attenuation of a bin in dB; infinity or "mute" is silence. Where the gate is open, it
-        is at most 16 dB, or 8 dB less than this if that is more.
+        Maximum attenuation of a bin in dB; infinity or "mute" is silence. With `soft` gains, it is
+        at most 16 dB where the gate is open, or 8 dB less than this value if that is more.
     noise : str, Path or (float, float), optional
         Where the noise is alone: the path of a recording of it, or a span of the recording itself,
         from and to in seconds. None learns it from the pauses and tracks it. Paths are stored as

@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 import pickle
 import signal
 import subprocess
@@ -21,6 +23,7 @@ from noisegate_cli import (
     gate_file,
     segments,
 )
+from noisegate_cli.files.containers import variable_fields
 from noisegate_cli.gating.detection.verdict import Verdict
 from tests.conftest import GUITAR, SPEECH, as_type, loud_and_quiet, read, tone
 
@@ -226,6 +229,32 @@ def test_an_output_that_another_process_creates_is_kept(write):
         gate_file(source, output, AT_003, progress=create_output)
     assert output.read_text() == "precious"
     assert len(list(source.parent.iterdir())) == 2
+
+
+@pytest.mark.parametrize("failing", ["out.flac", "rest.flac", "ab.flac"])
+def test_no_output_appears_if_one_of_them_cannot_be_completed(
+    failing, write, tmp_path, monkeypatch
+):
+    clear = variable_fields.clear_variable_fields
+    source, folder = write(tone(1, 0.2)), tmp_path / "new"
+    paths = {name: folder / f"{name}.flac" for name in ("out", "rest", "ab")}
+
+    def clear_until_the_disk_is_full(path, info):
+        if info.path.name == failing:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        clear(path, info)
+
+    monkeypatch.setattr(variable_fields, "clear_variable_fields", clear_until_the_disk_is_full)
+    with pytest.raises(OutputError, match=rf"{failing}' cannot be written: No space left"):
+        gate_file(
+            source,
+            paths["out"],
+            AT_003,
+            residue=paths["rest"],
+            comparison=paths["ab"],
+            labels=folder / "labels.txt",
+        )
+    assert not folder.exists()
 
 
 def test_folders_created_for_a_failed_output_are_removed(write):

@@ -116,8 +116,18 @@ def test_a_report_never_replaces_a_file_of_the_batch(tree, tmp_path, name):
 
 def test_a_report_never_has_the_path_of_a_future_output(tree, tmp_path):
     (tmp_path / "out").mkdir()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "out" / "a.wav")
     with pytest.raises(OutputError, match="is a file of this batch"):
-        run(tree, tmp_path / "out", csv_path=tmp_path / "out" / "a.wav")
+        run(tree, tmp_path / "out", csv_path=tmp_path / "link.csv")
+
+
+@pytest.mark.parametrize("name", ["r.xlsx", "r.json", "r", "-"])
+def test_a_report_with_another_extension_is_refused_before_the_work(tree, tmp_path, name):
+    with pytest.raises(
+        OutputError, match=r"no known extension for a report: end the name in \.csv"
+    ):
+        run(tree, tmp_path / "out", csv_path=tmp_path / name)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_report_replaces_only_an_earlier_report(tree, tmp_path):

@@ -44,7 +44,7 @@ from noisegate_cli.gating.detection.voice_tracker import VoiceTracker
 from noisegate_cli.gating.detection.voices import VoiceRecord
 from noisegate_cli.gating.detection.voicing import Voicing, VoicingDetector
 from noisegate_cli.gating.expander_gains import ExpanderGains
-from noisegate_cli.gating.forced import ForcedGains, ForcedMask, ForcedStretches
+from noisegate_cli.gating.forced import ForcedGains, ForcedMask, ForcedSegments
 from noisegate_cli.gating.frames.framing import FrameBatcher
 from noisegate_cli.gating.frames.levels import FrameRmsMeter
 from noisegate_cli.gating.frames.peaks import PeakMeter
@@ -240,7 +240,7 @@ def create_keyed_detector():
 
 def create_expander_gains():
     settings = replace(SEPARATE, ratio=3.0, knee_db=6.0)
-    forced = ForcedStretches(keep=[(0.4, 0.5)], cut=[(0.2, 0.3)])
+    forced = ForcedSegments(keep=[(0.4, 0.5)], cut=[(0.2, 0.3)])
     decision = GateDecision(0.05, settings, forced=forced)
     detector = LevelDetector(0.05, settings, RATE, 2)
     return ExpanderGains(decision, detector, TIMING, RATE, 0.1)
@@ -263,7 +263,7 @@ CASES = {
     ),
     ForcedMask: Case(
         lambda: ForcedMask(
-            ForcedStretches(
+            ForcedSegments(
                 segments=[[(0.1, 0.3), (0.7, 0.9)]], keep=[(0.4, 0.5)], cut=[(0.2, 0.3)]
             ),
             TIMING,
@@ -283,9 +283,7 @@ CASES = {
     Expander: Case(lambda: Expander(0.1, 0.05, TIMING, 3.0, 6.0, 0.01, 2), [VALUES]),
     ExpanderGains: Case(create_expander_gains, [VALUES]),
     ForcedGains: Case(
-        lambda: ForcedGains(
-            ForcedStretches(keep=[(0.4, 0.5)], cut=[(0.2, 0.3)]), TIMING, RATE, 0.1
-        ),
+        lambda: ForcedGains(ForcedSegments(keep=[(0.4, 0.5)], cut=[(0.2, 0.3)]), TIMING, RATE, 0.1),
         [VALUES],
     ),
     OverlapAddGain: Case(lambda: OverlapAddGain(FRAME, HOP, 0.0, 2), [PCM, GAINS]),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisegate_cli import ForcedStretches, GateSettings, SettingsError, gate
+from noisegate_cli import ForcedSegments, GateSettings, SettingsError, gate
 from noisegate_cli.errors import SignalError
 from noisegate_cli.gating.forced import ForcedMask, is_covered, match_gates
 from noisegate_cli.gating.segments import OpenRunCollector, Segments
@@ -53,7 +53,7 @@ def test_the_edges_of_segments_restore_every_mask(case):
     collector = OpenRunCollector(gates=2)
     collector.process(mask)
     segments = Segments(collector.runs, len(mask), length, rate, timing, -np.inf)
-    forced = ForcedStretches(segments=segments.edges)
+    forced = ForcedSegments(segments=segments.edges)
     assert np.array_equal(force_mask(forced, timing, rate, length, gates=2), mask)
     for spans in segments.edges:
         assert all(0 <= start < end <= length / rate for start, end in spans)

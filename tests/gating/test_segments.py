@@ -2,6 +2,7 @@ import pickle
 
 import librosa
 import numpy as np
+import pytest
 import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +67,14 @@ def test_the_output_is_the_input_times_the_gain(length, preset, channels, range_
     gain = result.segments.compute_gain()
     assert gain.shape == (length, 1 if channels == "linked" else 2)
     np.testing.assert_allclose(result.samples, y * gain, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("range_db", [-np.inf, *np.linspace(-60, -0.1, 50)])
+def test_the_output_of_a_closed_gate_equals_the_input_times_the_gain(range_db):
+    y = np.full(8000, 2.0**-12)
+    result = gate(y, RATE, threshold=0.02, range_db=range_db, return_result=True)
+    assert result.statistics.closed_share == 1
+    np.testing.assert_array_equal(result.samples, y * result.segments.compute_gain()[:, 0])
 
 
 def test_segments_of_separate_channels_are_open_in_any_channel():

@@ -12,7 +12,7 @@ import soundfile as sf
 from noisegate_cli import GateSettings, gate_file
 from noisegate_cli.api.decisions import decide
 from noisegate_cli.api.sources import ArraySource
-from noisegate_cli.gating.forced import ForcedStretches
+from noisegate_cli.gating.forced import ForcedSegments
 from noisegate_cli.gating.gate import Gate
 from noisegate_cli.page import sound
 from noisegate_cli.page.document import CONTROLS
@@ -518,7 +518,7 @@ def test_an_expander_of_the_page_has_the_gains_of_the_tool(browser, write_page):
             settings,
             lambda _: None,
             noises=(),
-            forced=ForcedStretches(**marks),
+            forced=ForcedSegments(**marks),
         )
         gains = []
         gate = Gate(decision, rate, on_gains=gains.append)

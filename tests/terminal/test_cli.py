@@ -503,7 +503,7 @@ def heavy_modules(*commands):
     code = (
         "import json, sys; from noisegate_cli.terminal.cli import run\n"
         "for command in json.loads(sys.argv[1]): assert not run(command), command\n"
-        "heavy = ('librosa', 'scipy', 'numba', 'rich.progress', 'matplotlib')\n"
+        "heavy = ('numpy.ma', 'librosa', 'scipy', 'numba', 'rich.progress', 'matplotlib')\n"
         "heavy += ('noisegate_cli.page',)\n"
         "print([m for m in heavy if m in sys.modules])"
     )

@@ -11,7 +11,12 @@ from noisegate_cli.errors import LabelsError
 from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.files.labels.registry import LABEL_FORMATS, find_label_format, find_reader
 from noisegate_cli.files.labels.track import LabelFormat, LabelTrack, Segment
-from noisegate_cli.files.outputs.atomic import is_stream, open_partial_file, wrap_write_errors
+from noisegate_cli.files.outputs.atomic import (
+    PartialFiles,
+    is_stream,
+    open_partial_files,
+    wrap_write_errors,
+)
 from noisegate_cli.files.outputs.partial_files import make_folders
 from noisegate_cli.files.outputs.stream import write_all
 from noisegate_cli.text import escape_undecodable, quote_path
@@ -31,34 +36,38 @@ def find_output_format(path: Path) -> LabelFormat:
 
 
 @contextmanager
-def open_label_writer(
-    path: Path, force: bool = False, fsync: bool = False
-) -> Iterator[Callable[[LabelTrack], None]]:
+def open_label_writer(path: Path, force: bool = False) -> Iterator[Callable[[LabelTrack], None]]:
     """Yield a function that writes a track; the file appears complete when the context exits.
+
+    See `create_label_writer` for the errors.
+    """
+    with open_partial_files(force) as files:
+        yield create_label_writer(path, files)
+
+
+def create_label_writer(path: Path, files: PartialFiles) -> Callable[[LabelTrack], None]:
+    """Return a function that writes a track to a partial file, or immediately to a device.
 
     Raises
     ------
     LabelsError
         If no format has the extension of the name.
     OutputError
-        If `path` exists and `force` is false, or if it cannot be written.
+        If `path` exists and may not be overwritten, or if it cannot be written.
     """
     label_format = find_output_format(path)
+    target = path if is_stream(path) else files.add(path)
 
-    def encode(track: LabelTrack) -> bytes:
-        return escape_undecodable(label_format.write(track)).encode()
+    def write(track: LabelTrack) -> None:
+        octets = escape_undecodable(label_format.write(track)).encode()
+        if target == path:
+            _write_to_stream(path, octets)
+            return
+        with wrap_write_errors(path):
+            make_folders(target.parent)
+            target.write_bytes(octets)
 
-    if is_stream(path):
-        yield lambda track: _write_to_stream(path, encode(track))
-        return
-    with open_partial_file(path, force, fsync) as partial:
-
-        def write(track: LabelTrack) -> None:
-            with wrap_write_errors(path):
-                make_folders(partial.parent)
-                partial.write_bytes(encode(track))
-
-        yield write
+    return write
 
 
 def _write_to_stream(path: Path, octets: bytes) -> None:

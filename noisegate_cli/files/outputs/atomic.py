@@ -2,9 +2,10 @@
 
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 import soundfile as sf
 
@@ -24,31 +25,84 @@ WRITE_ERRORS = (sf.SoundFileError, OSError, AssertionError, ValueError)
 """Errors of encoders: soundfile asserts that all samples were written."""
 
 
-@contextmanager
-def open_partial_file(path: Path, force: bool = False, fsync: bool = False) -> Iterator[Path]:
-    """Yield the path of a partial file, which is renamed to `path` when the context exits.
+class PartialFiles:
+    """Partial files of outputs that appear together; created by `open_partial_files`.
 
-    On an error or an interrupt, the partial file is removed, and the directories that were created
-    for it. See `open_writer` for the parameters and the errors.
+    Parameters
+    ----------
+    force
+        Whether to overwrite existing files.
+    fsync
+        Whether the files and their names are on the disk before the context exits.
+    stack
+        Removes the partial files that are left.
     """
-    check_overwrite(path, force)
-    partial = partial_path(path)
-    new_folders = list(takewhile(lambda folder: not folder.exists(), path.parents))
-    with remove_when_left(partial, new_folders):
-        yield partial
-        check_overwrite(path, force)
-        with wrap_write_errors(path):
-            if fsync:
-                sync_file(partial)
-            if force:
-                partial.replace(path)
-            else:
-                try:
-                    rename_without_replacing(partial, path)
-                except FileExistsError:
-                    raise OutputExistsError(_exists_message(path)) from None
-            if fsync:
-                sync_folders([path.parent, *(folder.parent for folder in new_folders)])
+
+    def __init__(self, force: bool, fsync: bool, stack: ExitStack) -> None:
+        self.force = force
+        self._fsync = fsync
+        self._stack = stack
+        self._files: list[_PartialFile] = []
+
+    def add(self, path: Path) -> Path:
+        """Return the path of a new partial file for the output at `path`.
+
+        Raises
+        ------
+        OutputError
+            If `path` is a directory, or if it exists and may not be overwritten.
+        """
+        check_overwrite(path, self.force)
+        partial = partial_path(path)
+        new_folders = list(takewhile(lambda folder: not folder.exists(), path.parents))
+        self._stack.enter_context(remove_when_left(partial, new_folders))
+        parents = [path.parent, *(folder.parent for folder in new_folders)]
+        # In reverse order, so that the first output gets its name last.
+        self._files.insert(0, _PartialFile(path, partial, parents))
+        return partial
+
+    def rename(self) -> None:
+        """Give all files their names, when all of them are complete."""
+        for file in self._files:
+            check_overwrite(file.path, self.force)
+            if self._fsync:
+                with wrap_write_errors(file.path):
+                    sync_file(file.partial)
+        for file in self._files:
+            with wrap_write_errors(file.path):
+                _rename(file, self.force)
+                if self._fsync:
+                    sync_folders(file.parents)
+
+
+class _PartialFile(NamedTuple):
+    path: Path
+    partial: Path
+    parents: list[Path]
+    """The directory of the file, and those of the new directories above it."""
+
+
+def _rename(file: _PartialFile, force: bool) -> None:
+    if force:
+        file.partial.replace(file.path)
+        return
+    try:
+        rename_without_replacing(file.partial, file.path)
+    except FileExistsError:
+        raise OutputExistsError(_exists_message(file.path)) from None
+
+
+@contextmanager
+def open_partial_files(force: bool = False, fsync: bool = False) -> Iterator[PartialFiles]:
+    """Yield partial files, all of which get their names when the context exits.
+
+    On an error or an interrupt, they are removed, and the directories that were created for them.
+    No output appears if one of them cannot be completed. See `PartialFiles` for the parameters.
+    """
+    with ExitStack() as stack:
+        files = PartialFiles(force, fsync, stack)
+        yield files
+        files.rename()
 
 
 def check_overwrite(path: Path, force: bool) -> None:

@@ -6,7 +6,7 @@ from noisegate_cli.errors import OutputError
 from noisegate_cli.files.outputs.atomic import (
     check_overwrite,
     is_stream,
-    open_partial_file,
+    open_partial_files,
     wrap_write_errors,
 )
 from noisegate_cli.files.outputs.partial_files import make_folders
@@ -24,7 +24,7 @@ def check_document(
     path
         Path of the document.
     kind
-        What it is, for messages, such as "a plot".
+        What it is, for messages, such as "plot".
     extensions
         Extensions that it may have, without dots.
     others
@@ -38,16 +38,21 @@ def check_document(
         If `path` has another extension, is one of the others, is a directory, or exists and
         `force` is false.
     """
-    if path.suffix.lower().removeprefix(".") not in extensions:
-        *most, final = (f".{extension}" for extension in extensions)
-        raise OutputError(
-            f"{quote_path(path)} has no known extension for a {kind}: "
-            f"end the name in {', '.join(most)} or {final}"
-        )
+    check_extension(path, kind, extensions)
     for description, other in others.items():
         if is_same_file(path, other):
             raise OutputError(f"{quote_path(path)} is {description}: give the {kind} another name")
     check_overwrite(path, force)
+
+
+def check_extension(path: Path, kind: str, extensions: tuple[str, ...]) -> None:
+    """Raise OutputError if a document of this kind cannot have the extension of `path`."""
+    if path.suffix.lower().removeprefix(".") not in extensions:
+        *most, final = (f".{extension}" for extension in extensions)
+        choices = f"{', '.join(most)} or {final}" if most else final
+        raise OutputError(
+            f"{quote_path(path)} has no known extension for a {kind}: end the name in {choices}"
+        )
 
 
 def write_document(path: Path, content: bytes, force: bool = False, fsync: bool = False) -> None:
@@ -63,7 +68,9 @@ def write_document(path: Path, content: bytes, force: bool = False, fsync: bool 
         if is_stream(path):
             path.write_bytes(content)
             return
-    with open_partial_file(path, force, fsync) as partial, wrap_write_errors(path):
-        make_folders(path.parent)
-        with partial.open("xb") as file:
-            file.write(content)
+    with open_partial_files(force, fsync) as files:
+        partial = files.add(path)
+        with wrap_write_errors(path):
+            make_folders(path.parent)
+            with partial.open("xb") as file:
+                file.write(content)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import soundfile as sf
 
 from noisegate_cli.files.audio_info import AudioInfo
+from noisegate_cli.files.formats import usual_name
 from noisegate_cli.files.libsndfile.encoder import SndfileEncoder
 from noisegate_cli.files.outputs.partial_files import make_folders
 from noisegate_cli.files.outputs.wav_encoder import WavEncoder, is_wav_encodable
@@ -40,6 +41,9 @@ def open_encoder(path: Path, info: AudioInfo, metadata: "InputMetadata | None") 
 
 def unsupported_reason(info: AudioInfo) -> str:
     """Return why such a file cannot be written, or an empty string if it can."""
+    limit = info.container.max_channels
+    if limit is not None and info.channels > limit:
+        return f"{usual_name(info.format)} is limited to {limit} channels"
     if _uses_pyav(info):
         from noisegate_cli.files.ffmpeg.encoder import unsupported_reason
     else:

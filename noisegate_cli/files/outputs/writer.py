@@ -13,9 +13,10 @@ from noisegate_cli.errors import OutputError
 from noisegate_cli.files.audio_info import STDIO_PATH, AudioInfo
 from noisegate_cli.files.outputs.atomic import (
     WRITE_ERRORS,
+    PartialFiles,
     check_overwrite,
     is_stream,
-    open_partial_file,
+    open_partial_files,
     unwritable_message,
     wrap_write_errors,
 )
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class AudioWriter:
-    """A recording open for writing; created by `open_writer`.
+    """A recording open for writing; created by `open_writer` and `open_writer_among`.
 
     A thread writes a block while the next one is gated; both release the GIL most of the time.
     The thread starts with the second block, because it would only slow down short recordings.
@@ -139,33 +140,41 @@ class AudioWriter:
 
 @contextmanager
 def open_writer(
-    info: AudioInfo,
-    metadata: InputMetadata | None = None,
-    force: bool = False,
-    fsync: bool = False,
+    info: AudioInfo, metadata: InputMetadata | None = None, force: bool = False
 ) -> Iterator[AudioWriter]:
     """Open `info.path` for writing; the file appears complete when the context exits.
 
-    Samples are written to a partial file in the same directory, which is renamed at the end. On an
-    error or an interrupt, the partial file is removed. Standard output receives the samples
-    immediately if the format can be streamed. If `fsync` is true, the file and its name are on the
-    disk when the context exits.
+    `force` overwrites an existing file. See `open_writer_among` for the errors.
+    """
+    with open_partial_files(force) as files, open_writer_among(files, info, metadata) as writer:
+        yield writer
+
+
+@contextmanager
+def open_writer_among(
+    files: PartialFiles, info: AudioInfo, metadata: InputMetadata | None
+) -> Iterator[AudioWriter]:
+    """Open `info.path` for writing as one of several outputs that appear together.
+
+    Samples are written to a partial file in the same directory, which is complete when the context
+    exits, and gets its name with the other `files`. On an error or an interrupt, it is removed.
+    Standard output receives the samples immediately if the format can be streamed.
 
     Raises
     ------
     OutputError
-        If `info.path` exists and `force` is false, or if it cannot be written.
+        If `info.path` exists and may not be overwritten, or if it cannot be written.
     """
     path = info.path
     if is_stream(path):
-        check_overwrite(path, force)
+        check_overwrite(path, files.force)
         with _open_stream_writer(info, metadata) as writer:
             yield writer
         return
-    with open_partial_file(path, force, fsync) as partial:
-        with _open_file_writer(partial, info, metadata) as writer:
-            yield writer
-        _check_short_output(partial, info, writer.samples)
+    partial = files.add(path)
+    with _open_file_writer(partial, info, metadata) as writer:
+        yield writer
+    _check_short_output(partial, info, writer.samples)
 
 
 def _check_short_output(path: Path, info: AudioInfo, samples: int) -> None:

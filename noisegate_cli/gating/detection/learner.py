@@ -144,12 +144,12 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
             return relabel(model, self._extractor, found, term=None)
         evidence = voices.evidence(gate, model.contrast_db, found.are_confirmed(is_open))
         term = evidence.at(frames, self._hop_length)
-        relabelled = relabel(model, self._extractor, found, term)
-        assert relabelled.learned is not None
-        is_open = relabelled.learned.scores + term > OPEN_ABOVE
+        relabeled = relabel(model, self._extractor, found, term)
+        assert relabeled.learned is not None
+        is_open = relabeled.learned.scores + term > OPEN_ABOVE
         if not _are_open_frames_loud(level, is_open, model):
             return relabel(model, self._extractor, found, term=None)
-        return relabelled._replace(evidence=evidence)
+        return relabeled._replace(evidence=evidence)
 
     def _compute_narrow_powers(self, samples: Samples) -> BandPowerArray:
         powers = self._narrow_bands.compute(samples)

@@ -22,10 +22,10 @@ BEFORE_VOICE_MS, MAX_BEFORE_DB = 500.0, -20.0
 is relative to loud voices. Louder ones are events."""
 
 MIN_MARGIN_CONTRAST_DB = 16.0
-"""Least contrast with which the margins do not count as noise: in loud noise, they are few."""
+"""Minimum contrast with which the margins do not count as noise: in loud noise, they are few."""
 
 MIN_OTHER_NOISE_MS = 3000.0
-"""Least duration of the noise outside the margins. With less, the margins are noise too."""
+"""Minimum duration of the noise outside the margins. With less, the margins are noise too."""
 
 
 def find_speech_margins(
@@ -44,7 +44,7 @@ def find_speech_margins(
     is_voice
         Whether each frame is a voice.
     is_noise
-        Whether each frame is labelled as noise.
+        Whether each frame is labeled as noise.
     mean_db
         Mean level of the bands in each frame.
     level_db

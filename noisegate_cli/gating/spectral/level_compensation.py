@@ -80,7 +80,8 @@ class LevelCompensator:
         signals = np.bincount(segments[measured], signal, len(noise))
         outputs = np.bincount(segments[measured], weighted.sum(axis=1), len(noise))
         level_gains = np.ones(len(noise), np.float32)
-        for i in np.unique(segments):
+        # `np.unique` would load `numpy.ma`, which takes as long as a minute of audio.
+        for i in np.flatnonzero(np.bincount(segments)):
             self._signal = self._forgetting_factor * self._signal + float(signals[i])
             self._output = self._forgetting_factor * self._output + float(outputs[i])
             level_gains[i] = self._level_gain()

@@ -47,6 +47,8 @@ def estimate_noise_levels(snr: BinPowers) -> NDArray[np.float32]:
         Shaped (frames,).
     """
     sampled = np.ascontiguousarray(snr[:, ::LEVEL_STRIDE_GROUPS])
+    # Digital silence, as before the beginning and after the end of a recording, does not count.
+    is_audible = sampled.any(axis=1)
     width = min(NOISE_LEVEL_FRAMES, len(snr))
     window = np.full(width, 1 / (width * sampled.shape[1]), np.float32)
     slope = TYPICAL_SIGNAL_RATIO / (1 + TYPICAL_SIGNAL_RATIO)
@@ -58,7 +60,7 @@ def estimate_noise_levels(snr: BinPowers) -> NDArray[np.float32]:
         absence *= np.float32(1 / (1 + TYPICAL_SIGNAL_RATIO))
         absence += np.float32(1)
         np.reciprocal(absence, out=absence)
-        share = np.convolve(absence.sum(axis=1), window, mode="same")
+        share = np.convolve(absence.sum(axis=1) * is_audible, window, mode="same")
         absence *= sampled
         noise = np.convolve(absence.sum(axis=1), window, mode="same")
         ratio = (noise + LEVEL_PRIOR) / (share + LEVEL_PRIOR)

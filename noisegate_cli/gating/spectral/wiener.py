@@ -36,8 +36,9 @@ ABSENT_GAIN_DB = -24.0
 """Gain where signal is absent; the minimum gain may be lower or higher."""
 
 MAX_OPEN_REDUCTION_DB, MAX_OPEN_RISE_DB = 16.0, 8.0
-"""Noise under a signal warbles less if it is reduced less. Where the gate is open, the reduction of a
-bin is limited to the first value, or to the reduction in pauses minus the second if that is more."""
+"""Noise under a signal warbles less if it is reduced less. Where the gate is open, the reduction of
+a bin is limited to the first value, or to the reduction in the pauses minus the second value if
+that is more."""
 
 HARMONIC_WEIGHT = 0.4
 """Factor of the SNR of the regenerated harmonics, which is added to the a-priori SNR: −4 dB."""
@@ -223,8 +224,7 @@ class WienerGainEstimator:
         """Return the minimum gain where the gate is open. Bleed does not warble as noise does."""
         if batch.has_bleed:
             return self._min_gain
-        raised = self._min_gain * 10 ** (MAX_OPEN_RISE_DB / 20)
-        return max(self._min_gain, min(raised, 10 ** (-MAX_OPEN_REDUCTION_DB / 20)))
+        return limit_min_gain(self._min_gain)
 
     def _compute_open_snr(
         self, snr: BinPowers, levels: NDArray[np.float32], open_frames: NDArray[np.intp]
@@ -343,6 +343,18 @@ def wiener_gain(ratio: BinPowers) -> BinGains:
     """Return ξ/(1 + ξ)."""
     total = ratio + np.float32(1)
     return np.asarray(np.divide(ratio, total, out=total))
+
+
+def limit_min_gain(min_gain: float) -> float:
+    """Return the minimum gain where the gate is open, given the one of the settings.
+
+    Examples
+    --------
+    >>> [round(limit_min_gain(gain), 3) for gain in (0.0, 0.01, 0.1, 0.5)]
+    [0.0, 0.025, 0.158, 0.5]
+    """
+    raised = min_gain * 10 ** (MAX_OPEN_RISE_DB / 20)
+    return max(min_gain, min(raised, 10 ** (-MAX_OPEN_REDUCTION_DB / 20)))
 
 
 def estimate_presence(ratio: BinPowers) -> BinGains:

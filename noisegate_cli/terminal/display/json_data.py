@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from noisegate_cli.api.gate_result import GateResult
     from noisegate_cli.api.key_input import KeyTrack
     from noisegate_cli.batch.records import RecordingResult
-    from noisegate_cli.gating.forced import ForcedStretches
+    from noisegate_cli.gating.forced import ForcedSegments
     from noisegate_cli.gating.frames.histogram import LevelHistogram
     from noisegate_cli.gating.noise_profile import NoiseProfile
     from noisegate_cli.terminal.display.advice import GivenOptions
@@ -199,7 +199,7 @@ def _complete_summary(summary: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _encode_forced(result: "GateResult") -> "ForcedStretches | None":
+def _encode_forced(result: "GateResult") -> "ForcedSegments | None":
     """Return the forced segments, whose times count from the start of the file again."""
     if not result.forced:
         return None

@@ -178,9 +178,8 @@ def _format_noise(result: "GateResult") -> list[str]:
         sources = dict.fromkeys(
             _describe_noise_source(noise.source, settings) for noise in profiles
         )
-        depth = f"by up to {settings.reduction_db:g} dB" if settings.bin_floor else "to silence"
         lines.append(f"noise      {level}{', or '.join(sources)}")
-        lines.append(f"           reduced {depth} in each bin")
+        lines.append(f"           reduced {_format_reduction(result)}")
     if len(profiles) < len(result.noises):
         where = " for one channel" if profiles else ""
         lines.append(
@@ -188,6 +187,19 @@ def _format_noise(result: "GateResult") -> list[str]:
             "--noise FROM-TO or --noise FILE"
         )
     return lines
+
+
+def _format_reduction(result: "GateResult") -> str:
+    """Return by how much a spectral gate reduces the noise, such as "to silence in each bin"."""
+    from noisegate_cli.gating.spectral.wiener import limit_min_gain
+    from noisegate_cli.samples import to_db
+
+    settings = result.settings
+    depth = f"by up to {settings.reduction_db:g} dB" if settings.bin_floor else "to silence"
+    open_gain = settings.bin_floor if result.bleed else limit_min_gain(settings.bin_floor)
+    if open_gain == settings.bin_floor:
+        return f"{depth} in each bin"
+    return f"{depth} in each bin, and by up to {-to_db(open_gain):.3g} dB under the signal"
 
 
 def _describe_noise_source(source: str, settings: GateSettings) -> str:

@@ -222,7 +222,7 @@ class ExecutionGroup(OptionGroup):
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write a CSV file with a row for each recording.",
+            help="Write a table with a row for each recording: FILE ends in .csv.",
             autocompletion=complete_files,
             **EXECUTION_PANEL,
         ),

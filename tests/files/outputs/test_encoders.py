@@ -11,7 +11,9 @@ import soundfile as sf
 from noisegate_cli import GateSettings, OutputError, gate_file
 from noisegate_cli.files.audio_info import AudioInfo
 from noisegate_cli.files.formats import WRITABLE_EXTENSIONS
+from noisegate_cli.files.inputs.reader import open_reader
 from noisegate_cli.files.outputs.target import output_info
+from noisegate_cli.files.outputs.writer import open_writer
 from tests.benchmarks.read_back import CONTAINERS, Case, check_case, make_cases
 from tests.conftest import Writer, tone
 
@@ -117,9 +119,18 @@ def test_a_lossy_output_of_samples_far_above_full_scale_is_limited(write, tmp_pa
     assert result.output.samples == 16000
 
 
-@pytest.mark.parametrize("channels", [256, 1024])
-def test_more_channels_than_vorbis_has_are_refused(channels):
-    """libsndfile ends the process for them."""
-    source = AudioInfo(Path("in.wav"), 16000, channels, 100, "WAV", "PCM_16")
-    with pytest.raises(OutputError, match="Vorbis is limited to 255 channels"):
-        output_info(source, Path("out.ogg"))
+@pytest.mark.parametrize(
+    ("ending", "name", "limit"),
+    [("ogg", "Vorbis", 255), ("flac", "FLAC", 8), ("tta", "TTA", 16), ("wv", "WavPack", 64)],
+)
+def test_more_channels_than_an_encoder_supports_are_refused(tmp_path, ending, name, limit):
+    """Without the limit, libsndfile ends the process, and FFmpeg's message names no cause."""
+    source = AudioInfo(Path("in.wav"), 16000, limit, 100, "WAV", "PCM_16")
+    out = tmp_path / f"out.{ending}"
+    with open_writer(output_info(source, out)) as writer:
+        writer.write(np.zeros((20000, limit), np.int16))
+    with open_reader(out) as reader:
+        assert sum(len(block) for block, _ in reader.blocks()) == 20000
+    for channels in (limit + 1, 1024):
+        with pytest.raises(OutputError, match=f"{name} is limited to {limit} channels"):
+            output_info(replace(source, channels=channels), out)

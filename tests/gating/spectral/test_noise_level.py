@@ -42,8 +42,14 @@ def test_the_level_is_unchanged_where_the_signal_covers_all_noise():
     np.testing.assert_allclose(levels, 1)
 
 
+def test_digital_silence_does_not_change_the_level_of_the_noise_beside_it():
+    snr, silence = noise(np.ones(50)), np.zeros((8, 120), np.float32)
+    levels = estimate_noise_levels(np.concatenate([silence, snr, silence]))
+    np.testing.assert_allclose(levels[8:-8], estimate_noise_levels(snr), rtol=0.02)
+    np.testing.assert_allclose(estimate_noise_levels(silence), 1)
+
+
 def test_the_level_has_limits():
-    silence, loud = np.zeros((50, 120)), noise(np.full(50, 6.0))
-    quietest = estimate_noise_levels(silence.astype(np.float32))
-    np.testing.assert_allclose(quietest, MIN_NOISE_LEVEL)
+    quiet, loud = noise(np.full(50, 0.01)), noise(np.full(50, 6.0))
+    np.testing.assert_allclose(estimate_noise_levels(quiet), MIN_NOISE_LEVEL)
     assert estimate_noise_levels(loud).max() <= MAX_NOISE_LEVEL
