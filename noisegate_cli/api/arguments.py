@@ -7,8 +7,10 @@ from typing import Any
 from noisegate_cli.errors import SettingsError
 
 
-def check_path(name: str, path: Any) -> None:
+def check_path(name: str, path: Any, function_of_samples: str = "") -> None:
     """Check a parameter that is a path.
+
+    A message about another type suggests `function_of_samples`, such as "gate", if there is one.
 
     Raises
     ------
@@ -18,7 +20,7 @@ def check_path(name: str, path: Any) -> None:
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise SettingsError(
             f"{name}= of type {type(path).__name__} is not a path: give text or a Path"
-            + (", or gate samples with gate()" if name == "path" else "")
+            + (f", or call {function_of_samples}() for samples" if function_of_samples else "")
         )
     text = os.fspath(path)
     if not text or "\0" in text:

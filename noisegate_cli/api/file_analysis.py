@@ -107,7 +107,7 @@ def analyze_file(
     >>> report.info.sample_rate, report.info.subtype
     (16000, 'PCM_16')
     """
-    check_path("path", path)
+    check_path("path", path, "analyze")
     check_paths(labels=labels, plot=plot)
     check_tracks(against)
     check_track_number(track)

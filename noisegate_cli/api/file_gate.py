@@ -170,7 +170,7 @@ def gate_file(
     ('FLAC', 11.0)
     """
     check_no_output_options(changes)
-    check_path("path", path)
+    check_path("path", path, "gate")
     check_paths(output=output, residue=residue, labels=labels, comparison=comparison)
     check_paths(key=key, plot=plot)
     check_tracks(against)

@@ -191,3 +191,18 @@ def test_the_settings_of_the_library_accept_what_gate_accepts():
     fields = set(inspect.signature(GateSettings).parameters)
     assert fields == set(noisegate_cli.SettingsChanges.__annotations__)
     assert GateSettings(spectral=True) == GateSettings.preset("voice", spectral=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (gate_file, ", or call gate() for samples"),
+        (analyze_file, ", or call analyze() for samples"),
+        (measure_level_histogram, ""),
+        (lambda path: write_labels(path, segments(loud_and_quiet(), 16000)), ""),
+    ],
+)
+def test_samples_in_place_of_a_path_are_refused_with_the_function_for_samples(call, hint):
+    with pytest.raises(SettingsError) as refusal:
+        call(np.zeros(100))
+    assert str(refusal.value) == f"path= of type ndarray is not a path: give text or a Path{hint}"

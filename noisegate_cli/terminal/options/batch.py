@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from noisegate_cli.batch.discovery import GlobPatterns
     from noisegate_cli.files.outputs.naming import OutputOptions
 
-DISCOVERY_PANEL: dict[str, Any] = {"rich_help_panel": "Selection"}
-
-EXECUTION_PANEL: dict[str, Any] = {"rich_help_panel": "Execution"}
+DISCOVERY_PANEL = "Selection"
+EXECUTION_PANEL = "Execution"
 
 
 @dataclass(eq=False, repr=False)
@@ -80,11 +79,11 @@ class OutputGroup(OptionGroup):
         from noisegate_cli.files.outputs.naming import OutputOptions
 
         return OutputOptions(
-            self.format,
-            self.subtype,
-            self.suffix,
-            self.keep_mtime,
-            self.labels,
+            format=self.format,
+            subtype=self.subtype,
+            suffix=self.suffix,
+            keep_mtime=self.keep_mtime,
+            labels=self.labels,
             track=track,
             bit_rate=rate.bitrate,
             quality=rate.quality,
@@ -100,7 +99,7 @@ class DiscoveryGroup(OptionGroup):
         typer.Option(
             metavar="GLOB",
             help="Gate only matching recordings, such as '*.wav' or 'day1/*'. Repeatable.",
-            **DISCOVERY_PANEL,
+            rich_help_panel=DISCOVERY_PANEL,
         ),
     ] = None
     exclude: Annotated[
@@ -108,7 +107,7 @@ class DiscoveryGroup(OptionGroup):
         typer.Option(
             metavar="GLOB",
             help="Skip matching recordings and everything in matching folders. Repeatable.",
-            **DISCOVERY_PANEL,
+            rich_help_panel=DISCOVERY_PANEL,
         ),
     ] = None
     from_file: Annotated[
@@ -116,7 +115,7 @@ class DiscoveryGroup(OptionGroup):
         typer.Option(
             metavar="LIST",
             help="Gate only the recordings in a list, one per line; - reads standard input.",
-            **DISCOVERY_PANEL,
+            rich_help_panel=DISCOVERY_PANEL,
         ),
     ] = None
     null: Annotated[
@@ -125,7 +124,7 @@ class DiscoveryGroup(OptionGroup):
             "--null",
             "-0",
             help="The names in LIST end with a NUL character instead of a newline.",
-            **DISCOVERY_PANEL,
+            rich_help_panel=DISCOVERY_PANEL,
         ),
     ] = False
 
@@ -157,7 +156,7 @@ class ExecutionGroup(OptionGroup):
             metavar="N",
             help="Number of recordings to gate at the same time.",
             show_default="one per processor",
-            **EXECUTION_PANEL,
+            rich_help_panel=EXECUTION_PANEL,
         ),
     ] = None
     cluster: Annotated[
@@ -165,7 +164,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             metavar="ADDRESS",
             help="Run on a Dask cluster that shares the files, such as tcp://host:8786.",
-            **EXECUTION_PANEL,
+            rich_help_panel=EXECUTION_PANEL,
         ),
     ] = None
     timeout: Annotated[
@@ -175,13 +174,16 @@ class ExecutionGroup(OptionGroup):
             metavar="SECONDS",
             help="Give up on a recording that makes no progress for this long; not on a cluster.",
             show_default="600",
-            **EXECUTION_PANEL,
+            rich_help_panel=EXECUTION_PANEL,
         ),
     ] = None
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", "-n", help="Show what would be done, but do nothing.", **EXECUTION_PANEL
+            "--dry-run",
+            "-n",
+            help="Show what would be done, but do nothing.",
+            rich_help_panel=EXECUTION_PANEL,
         ),
     ] = False
     verbose: Annotated[
@@ -190,7 +192,7 @@ class ExecutionGroup(OptionGroup):
             "--verbose",
             "-v",
             help="Print a line for each recording, with the reason, instead of the progress bar.",
-            **EXECUTION_PANEL,
+            rich_help_panel=EXECUTION_PANEL,
         ),
     ] = False
     max_errors: Annotated[
@@ -199,7 +201,7 @@ class ExecutionGroup(OptionGroup):
             min=1,
             metavar="N",
             help="Stop after N failed recordings; those in progress are finished.",
-            **EXECUTION_PANEL,
+            rich_help_panel=EXECUTION_PANEL,
         ),
     ] = None
     fail_fast: Annotated[
@@ -207,7 +209,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             "--fail-fast",
             help="Stop after the first recording that fails; same as --max-errors 1.",
-            **EXECUTION_PANEL,
+            rich_help_panel=EXECUTION_PANEL,
         ),
     ] = False
     checksum: Annotated[
@@ -215,7 +217,7 @@ class ExecutionGroup(OptionGroup):
         typer.Option(
             "--checksum",
             help="Detect changed recordings by their content instead of their modification time.",
-            **EXECUTION_PANEL,
+            rich_help_panel=EXECUTION_PANEL,
         ),
     ] = False
     report: Annotated[
@@ -224,7 +226,7 @@ class ExecutionGroup(OptionGroup):
             metavar="FILE",
             help="Write a table with a row for each recording: FILE ends in .csv.",
             autocompletion=complete_files,
-            **EXECUTION_PANEL,
+            rich_help_panel=EXECUTION_PANEL,
         ),
     ] = None
     plot: Annotated[
@@ -233,6 +235,6 @@ class ExecutionGroup(OptionGroup):
             metavar="FILE",
             help="Draw the recordings to listen to first: FILE ends in .png, .pdf or .svg.",
             autocompletion=complete_files,
-            **EXECUTION_PANEL,
+            rich_help_panel=EXECUTION_PANEL,
         ),
     ] = None
