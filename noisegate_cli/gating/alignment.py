@@ -199,10 +199,11 @@ def _correlate(
     """Return the whitened cross-correlation of a window at all lags, at `PROBE_RATE_HZ`."""
     windows = 2 * MARGIN_WINDOWS + 1
     duration_s = windows * WINDOW_S
-    low, high = round(MIN_PROBE_HZ * duration_s), round(MAX_PROBE_HZ * duration_s)
+    highest_hz = min(MAX_PROBE_HZ, probe.rate / 2, other.rate / 2)
+    low, high = round(MIN_PROBE_HZ * duration_s), round(highest_hz * duration_s)
     padding = MARGIN_WINDOWS * probe.length
-    window = _fade(_level(probe.span(index)), round(TAPER_S * probe.rate))
-    surroundings = _fade(_level(other.span(index, MARGIN_WINDOWS)), round(TAPER_S * other.rate))
+    window = _fade(_level(probe.span(index)), TAPER_S * probe.rate)
+    surroundings = _fade(_level(other.span(index, MARGIN_WINDOWS)), TAPER_S * other.rate)
     x = _whitened_spectrum(np.pad(window, padding), low, high)
     y = _whitened_spectrum(surroundings, low, high)
     cross = y * x.conj()
@@ -212,8 +213,9 @@ def _correlate(
     return np.fft.irfft(spectrum, n=length, norm="forward")
 
 
-def _fade(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+def _fade(samples: NDArray[np.float32], length: float) -> NDArray[np.float32]:
     """Fade the samples in and out where they are not silent."""
+    length = max(1, round(length))
     (sounding,) = np.nonzero(samples)
     if not len(sounding):
         return samples

@@ -163,8 +163,11 @@ def print_renderable(target: "Console", *renderables: object) -> None:
     target.file.flush()
 
 
-def console(stderr: bool = False) -> "Console":
+def console(stderr: bool = False, min_columns: int = MIN_COLUMNS) -> "Console":
     """Return a rich console, 100 columns wide if the stream is not a terminal.
+
+    A narrower terminal than `min_columns` breaks the lines. A progress bar must not be broken:
+    it would be printed again on each update.
 
     Text that looks like markup or emoji codes, such as a name with brackets, is printed unchanged.
     A closed pipe raises BrokenPipeError, where rich would end the process.
@@ -180,6 +183,6 @@ def console(stderr: bool = False) -> "Console":
         target.width = 100
     elif target.is_dumb_terminal:  # rich assumes 80 columns, whatever the terminal has.
         target.size = ConsoleDimensions(*shutil.get_terminal_size())
-    if target.width < MIN_COLUMNS:  # noqa: PLR1730  # a fixed width does not follow the terminal
-        target.width = MIN_COLUMNS
+    if target.width < min_columns:  # noqa: PLR1730  # a fixed width does not follow the terminal
+        target.width = min_columns
     return target

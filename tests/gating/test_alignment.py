@@ -53,6 +53,21 @@ def test_sample_rates_may_differ():
     )
 
 
+def test_a_low_sample_rate_is_aligned_by_the_frequencies_that_both_tracks_have():
+    rng = np.random.default_rng(7)
+    sound = rng.normal(0, 0.1, 60 * 4000).astype(np.float32)
+    low = sound.reshape(-1, 4).mean(axis=1)
+    assert align(low, sound[2 * 4000 :], 1000, 4000).start_s == pytest.approx(2, abs=0.01)
+    assert align(sound[2 * 4000 :], low, 4000, 1000).start_s == pytest.approx(-2, abs=0.01)
+
+
+@pytest.mark.parametrize("rate", [1, 2, 10, 199, 200, 201])
+def test_tracks_without_a_common_frequency_have_no_alignment(rate):
+    sound = np.random.default_rng(7).normal(0, 0.1, 60 * 4000).astype(np.float32)
+    assert align(sound[: 60 * rate], sound, rate, 4000) is None
+    assert align(sound, sound[: 60 * rate], 4000, rate) is None
+
+
 def test_an_inverted_or_quiet_track_is_aligned_too():
     assert align(TRACKS[0], -0.001 * TRACKS[1]).start_s == pytest.approx(0, abs=0.01)
 

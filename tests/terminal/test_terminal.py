@@ -332,6 +332,25 @@ def test_an_interrupt_removes_the_bar_and_shows_the_cursor_again(tmp_path):
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.parametrize("columns", [24, 40, 80])
+@pytest.mark.parametrize("command", ["gate", "batch"])
+def test_a_bar_leaves_room_for_the_echo_of_ctrl_c(tmp_path, write, command, columns):
+    """Otherwise the terminal writes it on the next line, and the bar is not erased."""
+    path = write(np.tile(loud_and_quiet(), 2), f"tree/{LONG_NAME}")
+    if command == "gate":
+        source, output = path, tmp_path / "out.wav"
+    else:
+        source, output = path.parent, tmp_path / "out"
+    status, displayed = run_on_terminal(
+        command, str(source), "-o", str(output), environment={"COLUMNS": str(columns)}
+    )
+    assert status == 0
+    bars, _, _ = displayed.partition("\x1b[?25h")
+    widths = [len(line) for line in lines_of(bars)]
+    assert max(widths) > columns // 2
+    assert max(widths) <= columns - len("^C")
+
+
 INTERRUPTED_IMPORT = """
 import os, sys
 from noisegate_cli.__main__ import main

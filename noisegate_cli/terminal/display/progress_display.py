@@ -13,7 +13,7 @@ from noisegate_cli.terminal.interrupts import set_terminal_reset
 from noisegate_cli.text import format_duration, quote_path
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, RenderableType
 
     from noisegate_cli.files.raw_format import RawFormat
 
@@ -28,6 +28,10 @@ LOG_INTERVAL_S = 10.0
 
 MAX_NAME_CHARS = 40
 """Maximum length of a name in a progress bar; longer names are shortened in the middle."""
+
+INTERRUPT_ECHO = "^C"
+"""What a terminal prints for Ctrl-C. A bar leaves room for it: on a line of its own, it would stand
+between the bar and the cursor, and the bar would not be erased."""
 
 TERMINAL_RESET = b"\r\x1b[2K\x1b[?25h"
 """Control sequence that erases the line of the progress bar and shows the cursor again."""
@@ -122,33 +126,38 @@ class RecordingBar:
     """Progress bar of a recording on a terminal, with the remaining time."""
 
     def __init__(self, name: str, total: float) -> None:
+        from rich.live import Live
         from rich.progress import BarColumn, Progress, TextColumn
 
-        target = console(stderr=True)
+        target = console(stderr=True, min_columns=1)
         if len(name) > MAX_NAME_CHARS:
             name = name[: MAX_NAME_CHARS // 2] + "..." + name[3 - MAX_NAME_CHARS // 2 :]
-        # Without a thread that refreshes it, an interrupt can remove the bar at any time.
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:3.0f}%"),
             TextColumn("{task.fields[note]}", markup=False),
+        )
+        self._task = self._progress.add_task(name, total=total, note="")
+        # Without a thread that refreshes it, an interrupt can remove the bar at any time.
+        self._live = Live(
+            get_renderable=lambda: _leave_room_for_echo(self._progress, target),
             console=target,
             transient=True,
             auto_refresh=False,
         )
-        self._task = self._progress.add_task(name, total=total, note="")
         set_terminal_reset(TERMINAL_RESET if target.is_terminal else b"")
-        self._progress.start()
+        self._live.start()
 
     def update(self, done: float, notes: Sequence[str]) -> None:
         """Show the finished work and the notes."""
         note = ", ".join(notes)
-        self._progress.update(self._task, completed=done, note=note, refresh=True)
+        self._progress.update(self._task, completed=done, note=note)
+        self._live.refresh()
 
     def close(self) -> None:
         """Remove the bar."""
-        self._progress.stop()
+        self._live.stop()
         set_terminal_reset(b"")
 
 
@@ -165,9 +174,10 @@ class BatchPanel:
             TextColumn("{task.percentage:3.0f}%"),
         )
         self._task = self._progress.add_task(name, total=total or None)
-        target = console(stderr=True)
-        self._encoding = target.encoding
-        self._live = Live(self._render([]), console=target, transient=True, auto_refresh=False)
+        self._console = console(stderr=True, min_columns=1)
+        self._live = Live(
+            self._render([]), console=self._console, transient=True, auto_refresh=False
+        )
         self._live.start()
 
     def update(self, done: float, notes: Sequence[str]) -> None:
@@ -179,12 +189,20 @@ class BatchPanel:
         """Remove the panel."""
         self._live.stop()
 
-    def _render(self, notes: Sequence[str]) -> "Group":
+    def _render(self, notes: Sequence[str]) -> "RenderableType":
         from rich.console import Group
         from rich.text import Text
 
-        text = escape_for_terminal("\n".join(notes), self._encoding)
-        return Group(self._progress, Text(text, no_wrap=True, overflow="ellipsis"))
+        text = escape_for_terminal("\n".join(notes), self._console.encoding)
+        panel = Group(self._progress, Text(text, no_wrap=True, overflow="ellipsis"))
+        return _leave_room_for_echo(panel, self._console)
+
+
+def _leave_room_for_echo(display: "RenderableType", target: "Console") -> "RenderableType":
+    """Return the display, narrower than the terminal."""
+    from rich.constrain import Constrain
+
+    return Constrain(display, max(1, target.width - len(INTERRUPT_ECHO)))
 
 
 class RecordingProgress:

@@ -20,8 +20,9 @@ REASONS = {
     Verdict.NOISE_ONLY: "No signal above the noise at {noise_floor_db:.1f} dBFS: the gate stays "
     "closed. If the recording is not just noise, set a threshold with -t.",
     Verdict.SILENT: "The recording is digital silence: there is nothing to gate.",
-    Verdict.TOO_SHORT: "The recording is too short to distinguish noise from signal: "
-    "the gate stays open.",
+    # A long recording is also too short if nearly all of it is digital silence.
+    Verdict.TOO_SHORT: "There is too little sound to distinguish noise from signal: "
+    "the gate stays open. To gate it anyway, set a threshold with -t.",
     Verdict.TOO_LOUD: "Levels of {distance_db:.0f} dBFS are far above full scale (1.0): "
     "the gate stays open. Scale the samples first.",
     Verdict.NARROW: "Nearly all levels are within {distance_db:.0f} dB: a gate would only "

@@ -24,6 +24,16 @@ def test_no_two_verdicts_have_the_same_sentence():
     assert len(set(REASONS.values())) == len(REASONS) == len(Verdict)
 
 
+def test_a_long_recording_with_little_sound_is_not_called_short(write, capsys):
+    y = np.zeros(600 * 16000)
+    for start_s in (100, 300):
+        y[start_s * 16000 :][:48000] = np.random.default_rng(0).normal(0, 0.1, 48000)
+    path = write(y)
+    assert run(["gate", str(path), "-o", str(path.with_name("out.wav"))]) == 0
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "There is too little sound to distinguish noise from signal" in printed
+
+
 def test_a_reason_has_the_numbers_of_the_suggestion():
     assert format_reason(SUGGESTION) == (
         "Noise around -60.4 dBFS, signal around -20.4 dBFS (40.0 dB apart)."
