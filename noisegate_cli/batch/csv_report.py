@@ -59,7 +59,7 @@ def check_csv_path(path: Path) -> None:
             "give csv_path= another name"
         )
     if not _is_device(path):
-        # The batch itself needs no libsndfile, which a broken installation may lack.
+        # It loads an audio library, which the main process of a batch does not need.
         from noisegate_cli.files.outputs.document import check_extension
 
         check_extension(path, "report", EXTENSIONS)
