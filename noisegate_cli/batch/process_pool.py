@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 from typing import TypeVar
 
 from noisegate_cli.batch.worker import LostJob, serve_jobs
@@ -131,7 +132,7 @@ class WorkerProcess:
         context = multiprocessing.get_context("spawn")
         self._connection, child_connection = context.Pipe()
         self.process = context.Process(target=serve_jobs, args=(child_connection, timeout_s))
-        with _block_interrupts():
+        with _defer_signals(), _block_interrupts():
             self.process.start()
         child_connection.close()
         self._is_ready = False
@@ -201,6 +202,33 @@ def count_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextmanager
+def _defer_signals() -> Iterator[None]:
+    """Handle signals after the context.
+
+    A handler that raises an exception would leave a process that prints a traceback, because it
+    waits for the data that it starts with. To block the signals does not suffice: Python handles
+    those that arrive in other threads in the main thread too.
+    """
+    if current_thread() is not main_thread():  # Only the main thread handles signals.
+        yield
+        return
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last one on Windows
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    received: list[int] = []
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, _: received.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in received:
+            signal.raise_signal(number)
 
 
 @contextmanager

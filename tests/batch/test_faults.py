@@ -583,6 +583,34 @@ def test_workers_block_interrupts_while_python_starts():
     assert [int(mask, 16) & interrupts for mask in blocked] == [interrupts] * 2
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal to itself")
+def test_a_signal_while_a_worker_starts_is_handled_after_the_start():
+    code = """if __name__ == "__main__":
+        import os, signal
+        from multiprocessing import util
+        from noisegate_cli.batch.process_pool import ProcessWorkerPool
+        def raise_interrupt(*_):
+            raise KeyboardInterrupt
+        def spawn_and_signal(*arguments, spawn=util.spawnv_passfds):
+            pid = spawn(*arguments)
+            if "resource_tracker" not in str(arguments):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return pid
+        signal.signal(signal.SIGTERM, raise_interrupt)
+        util.spawnv_passfds = spawn_and_signal
+        pool = ProcessWorkerPool(1)
+        try:
+            pool.start()
+        except KeyboardInterrupt:
+            print("interrupted")
+        pool.stop()
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (process.stdout, process.stderr) == ("interrupted\n", "")
+
+
 def test_a_recording_without_progress_fails_and_the_others_are_done(tree, tmp_path, monkeypatch):
     output = tmp_path / "out"
 
