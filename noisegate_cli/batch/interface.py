@@ -84,6 +84,11 @@ class BatchConfig:
                 f"threshold {self.settings.threshold:g} already applies to all recordings: "
                 "omit threshold= or the shared threshold"
             )
+        if self.threshold_scope and self.settings.speech:
+            raise SettingsError(
+                "a shared threshold replaces the automatic gate, and speech=True is a part of it: "
+                "omit one of them"
+            )
         if self.timeout_s is not None and not 0 < self.timeout_s <= MAX_TIMEOUT_S:
             raise SettingsError(
                 f"timeout {self.timeout_s:g} is out of range: "

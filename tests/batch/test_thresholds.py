@@ -174,3 +174,18 @@ def test_a_second_run_measures_nothing_and_a_new_recording_measures_its_folder(
 def test_a_given_threshold_excludes_shared_thresholds(tree, tmp_path):
     with pytest.raises(SettingsError, match="omit threshold="):
         run(tree, tmp_path / "out", threshold_scope="tree")
+
+
+@pytest.mark.parametrize("scope", ["tree", "folder"])
+def test_a_shared_threshold_with_the_speech_detector_is_refused_before_the_batch_starts(
+    tmp_path, write, scope
+):
+    write(tone(1, 0.1), "in/a.wav")
+    with pytest.raises(SettingsError, match="speech=True is a part of it: omit one of them"):
+        run(
+            tmp_path / "in",
+            tmp_path / "out",
+            settings=GateSettings(speech=True),
+            threshold_scope=scope,
+        )
+    assert not (tmp_path / "out").exists()
