@@ -136,6 +136,9 @@ MIN_NOISE_ONLY_MS = 3000.0
 """A shorter recording without any frame clearly above the floor is not treated as noise: it could
 be a note of music."""
 
+MAX_NOISE_FRAME_S = 0.5
+"""Longer frames contain words and pauses, so that speech seems as steady as noise."""
+
 MIN_BAND_OVER_DEPTH_DB = 6.0
 """Bands closer to the power floor are ignored in the drift of the noise."""
 
@@ -267,6 +270,8 @@ def _judge_noise(
     spectra: SparseSpectra,
 ) -> Verdict:
     """Return the verdict on a recording without any frame clearly above the floor."""
+    if extractor.frame_s > MAX_NOISE_FRAME_S:
+        return Verdict.INDISTINCT
     if mean_jump_db(levels, extractor.disjoint_distance) < MIN_NOISE_JUMP_DB:
         return Verdict.STEADY_TONE
     if len(levels) < extractor.frames(MIN_NOISE_ONLY_MS):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,7 @@ from noisegate_cli.gating.frames.subsampling import (
     subsample_frame_indices,
 )
 from noisegate_cli.gating.gain.mask import MinRunLength
+from tests.conftest import SPEECH
 
 RATE = 8000
 SETTINGS = GateSettings()
@@ -143,6 +145,13 @@ def test_a_recording_of_steady_noise_is_closed():
     models = learn_models(noise(10))
     assert models[0].verdict == Verdict.NOISE_ONLY
     assert (compute_scores(noise(10), models) == -np.inf).all()
+
+
+@pytest.mark.parametrize("frame_length", [16384, 65536])
+def test_speech_in_very_long_frames_is_not_treated_as_noise(frame_length):
+    y, rate = sf.read(SPEECH)
+    settings = GateSettings(frame_length=frame_length, hop_length=frame_length // 4)
+    assert learn_models(np.tile(y, 6), settings, rate)[0].verdict != Verdict.NOISE_ONLY
 
 
 def gong(seconds):
