@@ -222,7 +222,7 @@ def _parse_span(name: str, text: str) -> tuple[float, float] | None:
     start, end = _seconds(match[1]), _seconds(match[2])
     if start >= end:
         when = "where it starts" if start == end else "before it starts"
-        raise SettingsError(f"{name} {text!r} ends {when}: give FROM-TO, 0:00-0:02.5")
+        raise SettingsError(f"{name} {text!r} ends {when}: give FROM-TO, such as 0:00-0:02.5")
     return start, end
 
 

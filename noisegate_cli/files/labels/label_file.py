@@ -100,7 +100,7 @@ def read_label_file(path: Path) -> list[Segment]:
     try:
         return read(_decode(octets))
     except LabelsError as error:
-        raise LabelsError(f"{quote_path(path)}, {error}") from None
+        raise LabelsError(f"{quote_path(path)}: {error}") from None
 
 
 def _decode(octets: bytes) -> str:

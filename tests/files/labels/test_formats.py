@@ -305,7 +305,7 @@ def test_a_malformed_file_is_refused_with_its_line(tmp_path, ending, text, messa
     path.write_text(text)
     with pytest.raises(LabelsError) as caught:
         read_label_file(path)
-    assert str(caught.value).startswith(f"'{path}', ")
+    assert str(caught.value).startswith(f"'{path}': ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -87,10 +87,15 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
         ),
         (["--apply", "a.rpp"], 1, "give a file that ends in one of .txt .csv .json .TextGrid"),
         (["--apply", "none.txt"], 1, "'none.txt' cannot be read: No such file or directory"),
-        (["--apply", "bad.txt"], 1, "'bad.txt', line 2: 'x' is not a time in seconds"),
+        (["--apply", "empty.json"], 1, "'empty.json': it has no \"segments\""),
+        (["--apply", "bad.txt"], 1, "'bad.txt': line 2: 'x' is not a time in seconds"),
         (["--apply", "left.txt"], 2, "channel 2, and the gate has 1: give --channels separate"),
         (["--keep", "5"], 2, "keep '5' is not a time span: give FROM-TO, such as 1:20-1:25"),
-        (["--cut", "3-1"], 2, "cut '3-1' ends before it starts"),
+        (
+            ["--cut", "3-1"],
+            2,
+            "cut '3-1' ends before it starts: give FROM-TO, such as 0:00-0:02.5",
+        ),
         (["--keep", "3-4"], 1, "'in.wav': it ends at 0:03.00, before the time span to keep"),
         (["--keep", "8-9"], 1, "'in.wav': it ends at 0:03.00, before the time span to keep"),
         (
@@ -106,6 +111,7 @@ def test_a_preview_and_a_comparison_are_written(folder, capsys):
     ],
 )
 def test_a_usage_error_gives_one_line_and_leaves_no_file(folder, capsys, options, status, message):
+    (folder / "empty.json").write_text("{}")
     (folder / "bad.txt").write_text("0\t1\topen\nx\t2\topen\n")
     (folder / "left.txt").write_text("0\t1\topen 2\n")
     before = sorted(folder.iterdir())
