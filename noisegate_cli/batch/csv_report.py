@@ -11,6 +11,7 @@ from noisegate_cli.batch.manifest import MANIFEST_NAME
 from noisegate_cli.batch.plan import Plan
 from noisegate_cli.batch.records import RESULT_COLUMNS
 from noisegate_cli.errors import OutputError
+from noisegate_cli.files.outputs.naming import check_extension
 from noisegate_cli.files.outputs.partial_files import partial_path
 from noisegate_cli.text import quote_path
 
@@ -59,9 +60,6 @@ def check_csv_path(path: Path) -> None:
             "give csv_path= another name"
         )
     if not _is_device(path):
-        # It loads an audio library, which the main process of a batch does not need.
-        from noisegate_cli.files.outputs.document import check_extension
-
         check_extension(path, "report", EXTENSIONS)
 
 

@@ -9,6 +9,7 @@ from noisegate_cli.files.outputs.atomic import (
     open_partial_files,
     wrap_write_errors,
 )
+from noisegate_cli.files.outputs.naming import check_extension
 from noisegate_cli.files.outputs.partial_files import make_folders
 from noisegate_cli.files.outputs.target import is_same_file
 from noisegate_cli.text import quote_path
@@ -43,16 +44,6 @@ def check_document(
         if is_same_file(path, other):
             raise OutputError(f"{quote_path(path)} is {description}: give the {kind} another name")
     check_overwrite(path, force)
-
-
-def check_extension(path: Path, kind: str, extensions: tuple[str, ...]) -> None:
-    """Raise OutputError if a document of this kind cannot have the extension of `path`."""
-    if path.suffix.lower().removeprefix(".") not in extensions:
-        *most, final = (f".{extension}" for extension in extensions)
-        choices = f"{', '.join(most)} or {final}" if most else final
-        raise OutputError(
-            f"{quote_path(path)} has no known extension for a {kind}: end the name in {choices}"
-        )
 
 
 def write_document(path: Path, content: bytes, force: bool = False, fsync: bool = False) -> None:

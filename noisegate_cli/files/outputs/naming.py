@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from noisegate_cli.errors import SettingsError
+from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.files.formats import READ_ONLY_EXTENSIONS, WRITABLE_EXTENSIONS
 
@@ -184,3 +184,13 @@ def parse_path(text: str) -> Path | str:
         return text
     path = Path(text)
     return path.absolute() if path == STDIO_PATH and text != str(STDIO_PATH) else path
+
+
+def check_extension(path: Path, kind: str, extensions: tuple[str, ...]) -> None:
+    """Raise OutputError if a document of this kind cannot have the extension of `path`."""
+    if path.suffix.lower().removeprefix(".") not in extensions:
+        *most, final = (f".{extension}" for extension in extensions)
+        choices = f"{', '.join(most)} or {final}" if most else final
+        raise OutputError(
+            f"{quote_path(path)} has no known extension for a {kind}: end the name in {choices}"
+        )
