@@ -13,6 +13,7 @@ from typing import Any
 from noisegate_cli.errors import OutputError, SettingsError
 from noisegate_cli.files.audio_info import STDIO_PATH
 from noisegate_cli.files.formats import READ_ONLY_EXTENSIONS, WRITABLE_EXTENSIONS
+from noisegate_cli.text import quote_path
 
 MAX_NAME_BYTES = 255
 """Maximum length of a file name on common file systems."""
