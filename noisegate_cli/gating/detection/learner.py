@@ -40,11 +40,11 @@ MIN_BURIED_VOICE_S = 0.3
 """Minimum duration of voices with which voices that noise nearly hides become signal. Less is
 enough than for events, because it closes the gate on nothing."""
 
-MIN_EVIDENCE_CONTRAST_DB, MAX_CONTRAST_LOSS_DB = 12.0, 1.0
-"""The evidence counts only if the open frames exceed the median closed frame by this level. Where
-the contrast is lower without evidence, as in noise, the evidence may reduce it by the second value.
-Speech among events keeps 14 dB. Music keeps less if its melody resembles a voice and its drums
-count as events, and so does speech whose voices count as events."""
+MIN_KEPT_SHARE, MIN_EVIDENCE_CONTRAST_DB = 0.7, 12.0
+"""The evidence counts if this share of the open frames stays open, weighted by the amplitude, or if
+these exceed the median closed frame by this level. Speech among events has more of both. Music has
+less if its melody resembles a voice and its drums count as events, and so does speech whose voices
+count as events."""
 
 
 class SignalModelLearner(BlockProcessor[Samples, None]):
@@ -146,8 +146,8 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         term = evidence.at(frames, self._hop_length)
         relabeled = relabel(model, self._extractor, found, term)
         assert relabeled.learned is not None
-        is_open = relabeled.learned.scores + term > OPEN_ABOVE
-        if not _are_open_frames_loud(level, is_open, model):
+        keeps_open = relabeled.learned.scores + term > OPEN_ABOVE
+        if not _keeps_loud_sounds(level, is_open, keeps_open):
             return relabel(model, self._extractor, found, term=None)
         return relabeled._replace(evidence=evidence)
 
@@ -189,29 +189,24 @@ class SignalModelLearner(BlockProcessor[Samples, None]):
         return scores
 
 
-def _are_open_frames_loud(
-    level: NDArray[np.float64], is_open: NDArray[np.bool_], before: SignalModel
+def _keeps_loud_sounds(
+    level: NDArray[np.float64], was_open: NDArray[np.bool_], is_open: NDArray[np.bool_]
 ) -> bool:
-    """Return whether the open frames are louder than most of the closed ones.
+    """Return whether evidence leaves most of the loud sounds open, or closes only on quieter ones.
 
     Parameters
     ----------
     level
         RMS level of each frame.
-    is_open
-        Whether the gate is open with the evidence.
-    before
-        The model without the evidence.
+    was_open, is_open
+        Whether the gate is open without and with the evidence.
     """
+    if level[is_open & was_open].sum() >= MIN_KEPT_SHARE * level[was_open].sum():
+        return True
     if not is_open.any():
         return False
-    if is_open.all() or before.signal_db is None or before.noise_db is None:
-        return True
     contrast_db = rms_db(level[is_open]) - float(to_db(median(level[~is_open])))
-    limit_db = min(
-        MIN_EVIDENCE_CONTRAST_DB, before.signal_db - before.noise_db - MAX_CONTRAST_LOSS_DB
-    )
-    return contrast_db >= limit_db
+    return contrast_db >= MIN_EVIDENCE_CONTRAST_DB
 
 
 def _create_voice_tracker(
