@@ -208,27 +208,25 @@ def count_cpus() -> int:
 def _defer_signals() -> Iterator[None]:
     """Handle signals after the context.
 
-    A handler that raises an exception would leave a process that prints a traceback, because it
-    waits for the data that it starts with. To block the signals does not suffice: Python handles
-    those that arrive in other threads in the main thread too.
+    A handler that raises an exception would leave a process that prints a traceback while it waits
+    for its startup data. Blocking the signals is not enough: Python also handles those that arrive
+    in other threads in the main thread.
     """
     if current_thread() is not main_thread():  # Only the main thread handles signals.
         yield
         return
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last one on Windows
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    handlers = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
-    received: list[int] = []
+    deferred: list[int] = []
     try:
         for number in handlers:
-            signal.signal(number, lambda number, _: received.append(number))
+            signal.signal(number, lambda number, _: deferred.append(number))
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in received:
-            signal.raise_signal(number)
+        for deferred_number in deferred:
+            signal.raise_signal(deferred_number)
 
 
 @contextmanager

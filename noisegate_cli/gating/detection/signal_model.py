@@ -276,9 +276,7 @@ def _judge_noise(
         return Verdict.STEADY_TONE
     if len(levels) < extractor.frames(MIN_NOISE_ONLY_MS):
         return Verdict.TOO_SHORT
-    is_any = np.ones(len(levels), np.bool_)
-    is_music = spectra.is_tonal(is_any) or spectra.has_melody(is_any)
-    return Verdict.TONAL if is_music else Verdict.NOISE_ONLY
+    return Verdict.TONAL if spectra.is_music(np.ones(len(levels), np.bool_)) else Verdict.NOISE_ONLY
 
 
 def _judge_classes(
@@ -292,9 +290,7 @@ def _judge_classes(
         return Verdict.LOW_CONTRAST
     if drift_ratio > MAX_DRIFT_RATIO:
         return Verdict.MUSIC_LIKE
-    if contrast_db < MIN_NOISE_CONTRAST_DB and (
-        spectra.is_tonal(is_noise) or spectra.has_melody(is_noise)
-    ):
+    if contrast_db < MIN_NOISE_CONTRAST_DB and spectra.is_music(is_noise):
         return Verdict.TONAL
     return Verdict.SEPARATED
 

@@ -61,6 +61,10 @@ class SparseSpectra(NamedTuple):
         indices = np.cumsum(selected) - 1
         return SparseSpectra(indices[self.frames[kept]], self.powers[kept])
 
+    def is_music(self, selected: Flags) -> bool:
+        """Return whether the selected frames have tones, constant or changing."""
+        return self.is_tonal(selected) or self.has_melody(selected)
+
     def is_tonal(self, selected: Flags) -> bool:
         """Return whether the mean spectrum of the selected frames is tonal."""
         powers = self.powers[selected[self.frames]]
